@@ -1,0 +1,1 @@
+"""The same mechanisms in torch, for CPU and GPU, differentiable."""
