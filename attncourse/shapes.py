@@ -139,9 +139,7 @@ def count(name: str, value: Any, *, least: int = 1) -> int:
     ValueError: heads must be at least 1: got 0
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(
-            f"{name} must be a whole number: got {value!r}"
-        )
+        raise TypeError(f"{name} must be a whole number: got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}: got {value}")
     return int(value)

@@ -1,0 +1,345 @@
+"""Examine an answer: run its cases, award stages, look for the reason."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import random
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from attncourse.checking.compare import Mismatch
+from attncourse.checking.diagnose import diagnose, tolerance_of
+from attncourse.checking.draw import beside
+from attncourse.checking.question import Audit, Case, Prediction, Question
+from attncourse.checking.result import Result, StageResult
+from attncourse.checking.run import (
+    Failure,
+    Outcome,
+    call,
+    calmly,
+    failure_of,
+    part,
+)
+
+
+def generator(question_id: str, key: str) -> np.random.Generator:
+    """Return the random numbers of one question under one key."""
+    digest = hashlib.sha256(f"{key}\n{question_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def examine(
+    question: Question, answer: Any, *, key: str, quiet: bool = True
+) -> Result:
+    """Return what `answer` earns on the cases that `key` draws.
+
+    A stage is earned when all of its cases agree with the reference.
+    """
+    if not callable(answer):
+        return _not_a_function(question, answer)
+    cases = list(question.cases(generator(question.id, key)))
+    outcomes: list[Outcome] = []
+    for case in cases:
+        outcomes.append(call(answer, case, quiet=quiet))
+        if outcomes[0].failure and outcomes[0].failure.todo:
+            return _todo(question)
+    expected = [call(question.function, case) for case in cases]
+    broken = [each for each in expected if each.failure]
+    if broken:  # the author's mistake, never the student's
+        raise RuntimeError(
+            f"{question.id}: the reference must answer every case: "
+            f"got {broken[0].failure}"
+        )
+    found = [
+        part(outcome, truth, tolerance_of(question, case))
+        for case, outcome, truth in zip(cases, outcomes, expected, strict=True)
+    ]
+    return _assemble(question, cases, outcomes, expected, found)
+
+
+def _assemble(
+    question: Question,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    expected: Sequence[Outcome],
+    found: Sequence[Mismatch | None],
+) -> Result:
+    stages = []
+    for stage in question.stages:
+        reasons = [
+            f"{mismatch.text} ({case.note})" if case.note else mismatch.text
+            for case, mismatch in zip(cases, found, strict=True)
+            if case.stage == stage.name and mismatch
+        ]
+        stages.append(
+            StageResult(
+                stage.name,
+                stage.must,
+                stage.points,
+                not reasons,
+                reasons[0] if reasons else "",
+            )
+        )
+    points = float(sum(stage.points for stage in stages if stage.passed))
+    failed = [mismatch is not None for mismatch in found]
+    diagnosis = ()
+    if any(failed):
+        diagnosis = diagnose(question, cases, outcomes, failed)
+    failure = _first_failure(outcomes)
+    return Result(
+        question_id=question.id,
+        title=question.title,
+        verdict=_verdict(any(failed), points, outcomes),
+        points=points,
+        max_points=question.points,
+        stages=tuple(stages),
+        diagnosis=diagnosis,
+        error=failure.name if failure else None,
+        line=failure.line if failure else None,
+        error_message=failure.message if failure else "",
+        picture=_picture(question, outcomes, expected, failed),
+    )
+
+
+def _verdict(wrong: bool, points: float, outcomes: Sequence[Outcome]) -> str:
+    if not wrong:
+        return "pass"
+    if points > 0:
+        return "partial"
+    if all(outcome.failure for outcome in outcomes):
+        return "error"
+    return "fail"
+
+
+def _first_failure(outcomes: Sequence[Outcome]) -> Failure | None:
+    return next((o.failure for o in outcomes if o.failure), None)
+
+
+def _picture(question, outcomes, expected, failed) -> str:
+    if question.picture is None:
+        return ""
+    for outcome, truth, wrong in zip(outcomes, expected, failed, strict=True):
+        if not wrong or outcome.failure:
+            continue
+        try:
+            drawn = beside(
+                question.picture(outcome.value), question.picture(truth.value)
+            )
+        except Exception:  # a result of the wrong structure has no picture
+            continue
+        if drawn:
+            return drawn
+    return ""
+
+
+def _not_a_function(question: Any, answer: Any) -> Result:
+    return Result(
+        question_id=question.id,
+        title=question.title,
+        verdict="fail",
+        points=0.0,
+        max_points=question.points,
+        notes=(
+            f"{question.function_name} must be a function: got "
+            f"{type(answer).__name__}",
+        ),
+    )
+
+
+def _todo(question: Any) -> Result:
+    return Result(
+        question_id=question.id,
+        title=question.title,
+        verdict="todo",
+        points=0.0,
+        max_points=question.points,
+    )
+
+
+def examine_prediction(
+    question: Prediction,
+    answer: Any,
+    *,
+    answers: Mapping[str, str] | None = None,
+    because: Mapping[str, Mapping[str, str]] | None = None,
+) -> Result:
+    """Return whether predictions are committed and, with `answers`, right.
+
+    Each statement is a stage; without `answers` only the form is judged.
+    """
+    if not callable(answer):
+        return _not_a_function(question, answer)
+    outcome = call(answer, Case("predict", ()))
+    if outcome.failure and outcome.failure.todo:
+        return _todo(question)
+    given, problem = _given(question, outcome)
+    share = question.points / len(question.statements)
+    stages, notes = [], []
+    for name, statement in question.statements.items():
+        chosen = given.get(name)
+        passed = chosen in statement.options and (
+            answers is None or chosen == answers[name]
+        )
+        stages.append(StageResult(name, statement.text, share, passed))
+        if not passed and because is not None:
+            told = because.get(name, {}).get(str(chosen))
+            notes += [f"{name}: {told}"] if told else []
+    points = round(sum(stage.points for stage in stages if stage.passed), 2)
+    failure = outcome.failure
+    return Result(
+        question_id=question.id,
+        title=question.title,
+        verdict="pass"
+        if all(stage.passed for stage in stages)
+        else ("partial" if points else "fail"),
+        points=points,
+        max_points=question.points,
+        stages=tuple(stages),
+        error=failure.name if failure else None,
+        line=failure.line if failure else None,
+        error_message=failure.message if failure else "",
+        notes=tuple([problem] if problem else notes),
+    )
+
+
+def _given(question: Prediction, outcome: Outcome) -> tuple[dict, str]:
+    value = outcome.value
+    if not isinstance(value, dict):
+        got = "an error" if outcome.failure else type(value).__name__
+        return {}, f"{question.function_name} must return a dict: got {got}"
+    for name, statement in question.statements.items():
+        if name not in value:
+            return value, f"a prediction must be made for {name!r}: got none"
+        if value[name] not in statement.options:
+            options = ", ".join(map(repr, statement.options))
+            return value, (
+                f"{name!r} must be one of {options}: got {value[name]!r}"
+            )
+    return value, ""
+
+
+def examine_audit(
+    question: Audit,
+    answer: Any,
+    *,
+    key: str,
+    right: Sequence[Callable] | None = None,
+    wrong: Sequence[Callable] | None = None,
+) -> Result:
+    """Return what a student's test earns on anonymous candidates.
+
+    Each candidate comes in an order drawn from `key`, under a name that
+    says nothing, to a fresh copy of the student's test. A test rejects by
+    raising. Rejecting one right candidate earns nothing.
+    """
+    if not callable(answer):
+        return _not_a_function(question, answer)
+    visible = wrong is None
+    right = question.right if right is None else right
+    wrong = question.wrong if wrong is None else wrong
+    candidates = [(each, True) for each in right]
+    candidates += [(each, False) for each in wrong]
+    random.Random(f"{key}\n{question.id}").shuffle(candidates)
+    caught, wronged = 0, None
+    for candidate, is_right in candidates:
+        failure = _rejection(answer, candidate)
+        if failure and failure.todo:
+            return _todo(question)
+        if failure and is_right:
+            wronged = wronged or failure
+        elif failure:
+            caught += 1
+    needed = min(question.needed, len(wrong))
+    return _audited(question, caught, needed, len(wrong), wronged, visible)
+
+
+def _audited(question, caught, needed, tried, wronged, visible) -> Result:
+    stages = (
+        StageResult(
+            "accepts",
+            "every right function is accepted",
+            0.0,
+            wronged is None,
+            f"a right function was rejected: {wronged.message}"
+            if wronged
+            else "",
+        ),
+        StageResult(
+            "catches",
+            f"at least {needed} of the {tried} wrong functions are caught",
+            question.points,
+            caught >= needed,
+            f"{caught} caught" if visible else "too few were caught",
+        ),
+    )
+    share = 0.0 if wronged else min(1.0, caught / needed)
+    points = int(2 * question.points * share) / 2
+    passed = not wronged and caught >= needed
+    return Result(
+        question_id=question.id,
+        title=question.title,
+        verdict="pass" if passed else ("partial" if points else "fail"),
+        points=points,
+        max_points=question.points,
+        stages=stages,
+        error=wronged.name if wronged else None,
+        line=wronged.line if wronged else None,
+        error_message=wronged.message if wronged else "",
+    )
+
+
+def _rejection(test: Callable, candidate: Callable) -> Failure | None:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return candidate(*args, **kwargs)
+
+    try:
+        with calmly(quiet=True):
+            fresh(test)(function)
+    except (Exception, SystemExit) as error:
+        return failure_of(error, test)
+    return None
+
+
+def fresh(function: Callable) -> Callable:
+    """Return a copy of a function that shares no state with it.
+
+    Its module's variables, its defaults and its attributes are copied,
+    so that a call cannot remember the one before.
+    """
+    if not isinstance(function, types.FunctionType):
+        return function
+    own = function.__globals__
+    namespace: dict[str, Any] = {}
+    for name, value in own.items():
+        namespace[name] = _fresh_value(value, own, namespace)
+    return _rebound(function, namespace)
+
+
+def _fresh_value(value: Any, own: dict, namespace: dict) -> Any:
+    if isinstance(value, types.FunctionType) and value.__globals__ is own:
+        return _rebound(value, namespace)
+    if isinstance(
+        value, (dict, list, set, bytearray, np.ndarray, np.random.Generator)
+    ):
+        try:
+            return copy.deepcopy(value)
+        except Exception:  # what cannot be copied is shared
+            return value
+    return value
+
+
+def _rebound(function: types.FunctionType, namespace: dict) -> Callable:
+    rebound = types.FunctionType(
+        function.__code__,
+        namespace,
+        function.__name__,
+        copy.deepcopy(function.__defaults__),
+        function.__closure__,
+    )
+    rebound.__kwdefaults__ = copy.deepcopy(function.__kwdefaults__)
+    rebound.__dict__.update(copy.deepcopy(function.__dict__))
+    return rebound

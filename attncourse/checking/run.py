@@ -1,0 +1,159 @@
+"""Call a student's function on one case and write down what happened."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import io
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attncourse.checking.compare import Mismatch, difference, plain
+from attncourse.checking.numerics import Tolerance
+from attncourse.checking.question import Case
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception, told without anything computed from the inputs.
+
+    `name` is the nearest built-in exception, `line` the line of the
+    student's own code; `message` is the exception's own text, which only
+    a visible case may show.
+    """
+
+    name: str
+    line: int | None
+    message: str
+    todo: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: a plain value or a failure, and its traces."""
+
+    value: Any = None
+    failure: Failure | None = None
+    changed: bool = False
+
+
+@contextlib.contextmanager
+def calmly(*, quiet: bool) -> Iterator[None]:
+    """Ignore warnings and, where asked, swallow what is printed.
+
+    A warning costs nothing, and what a hidden case makes a function print
+    must not reach anybody.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(np.errstate(all="ignore"))
+        if quiet:
+            sink = io.StringIO()
+            stack.enter_context(contextlib.redirect_stdout(sink))
+            stack.enter_context(contextlib.redirect_stderr(sink))
+        yield
+
+
+def call(function: Callable, case: Case, *, quiet: bool = True) -> Outcome:
+    """Return the outcome of `function` on a private copy of the case."""
+    args = tuple(_copy(arg, case.readonly) for arg in case.args)
+    kwargs = {k: _copy(v, case.readonly) for k, v in case.kwargs.items()}
+    try:
+        with calmly(quiet=quiet):
+            value = plain(function(*args, **kwargs))
+    except (Exception, SystemExit) as error:
+        return Outcome(failure=failure_of(error, function))
+    before = (*case.args, *case.kwargs.values())
+    after = (*args, *kwargs.values())
+    changed = case.untouched and not all(map(_same, before, after))
+    return Outcome(value=value, changed=changed)
+
+
+def part(
+    outcome: Outcome, expected: Outcome, tolerance: Tolerance
+) -> Mismatch | None:
+    """Return why an outcome is not the expected one, or None."""
+    if outcome.failure is not None:
+        return Mismatch("raised", f"it raised {outcome.failure.name}")
+    found = difference(outcome.value, expected.value, tolerance)
+    if found is None and outcome.changed:
+        return Mismatch("changed", "the arguments were changed")
+    return found
+
+
+def alike(one: Outcome, other: Outcome, tolerance: Tolerance) -> bool:
+    """Tell whether two outcomes are the same, right or wrong."""
+    if one.failure is not None or other.failure is not None:
+        return one.failure is not None and other.failure is not None
+    return one.changed == other.changed and not difference(
+        one.value, other.value, tolerance, nan_is_nan=True
+    )
+
+
+def failure_of(error: BaseException, function: Callable) -> Failure:
+    """Return a failure that tells only what may be told."""
+    name = next(
+        kind.__name__
+        for kind in type(error).__mro__
+        if getattr(builtins, kind.__name__, None) is kind
+    )
+    code = getattr(function, "__code__", None)
+    own = getattr(code, "co_filename", None)
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == own
+    ]
+    return Failure(
+        name=name,
+        line=lines[-1] if lines else None,
+        message=_message(error),
+        todo=isinstance(error, NotImplementedError),
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a hostile __str__
+        return ""
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _copy(value: Any, readonly: bool) -> Any:
+    """Copy an argument; a strided view stays one, with NaN in its gaps."""
+    if isinstance(value, np.ndarray):
+        if value.flags.c_contiguous or value.dtype.kind != "f":
+            copy = value.copy()
+        else:
+            *rest, last = value.shape
+            wide = np.full((*rest, 2 * last), np.nan, value.dtype)
+            copy = wide[..., ::2]
+            copy[...] = value
+        copy.flags.writeable = not readonly
+        return copy
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copy(item, readonly) for item in value)
+    if isinstance(value, dict):
+        return {key: _copy(item, readonly) for key, item in value.items()}
+    return value
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, np.ndarray):
+        return np.array_equal(
+            before, after, equal_nan=before.dtype.kind == "f"
+        )
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, dict):
+        return list(before) == list(after) and all(
+            _same(before[key], after[key]) for key in before
+        )
+    return True

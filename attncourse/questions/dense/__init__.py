@@ -1,0 +1,3 @@
+"""Questions of unit 04: dense attention."""
+
+ORDER = ("attend",)
