@@ -86,9 +86,9 @@ def _assemble(
         )
     points = float(sum(stage.points for stage in stages if stage.passed))
     failed = [mismatch is not None for mismatch in found]
-    diagnosis = ()
-    if any(failed):
-        diagnosis = diagnose(question, cases, outcomes, failed)
+    diagnosis = (
+        diagnose(question, cases, outcomes, failed) if any(failed) else ()
+    )
     failure = _first_failure(outcomes)
     return Result(
         question_id=question.id,

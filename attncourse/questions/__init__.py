@@ -150,7 +150,7 @@ def grade(
     It tells no more than names: stages, misconceptions, an exception's
     type. Secret answers and candidates come from the hidden test cell.
     """
-    secret = {
+    secret: dict[str, Any] = {
         name: value
         for name, value in (
             ("answers", answers),
