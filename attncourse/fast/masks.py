@@ -1,0 +1,124 @@
+"""Masks in torch: the contracts of `attncourse.reference.masks`."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from attncourse.shapes import SCORES, count, require_broadcast
+
+
+def padding_mask(
+    lengths: Int[Tensor, "*batch"], *, keys: int
+) -> Bool[Tensor, "*batch 1 keys"]:
+    r"""Return True at the real keys of each sequence, False at padding.
+
+    .. math:: M_{b,i,j} = [\, j < n_b \,]
+
+    The mask lies on the device of `lengths`. That every length is between
+    0 and `keys` is checked on the CPU only: a check on a GPU would wait
+    for it.
+
+    Examples
+    --------
+    >>> padding_mask(torch.tensor([2, 3]), keys=3).int().tolist()
+    [[[1, 1, 0]], [[1, 1, 1]]]
+    """
+    keys = count("keys", keys, least=0)
+    if lengths.is_floating_point() or lengths.dtype is torch.bool:
+        raise TypeError(
+            f"lengths must hold whole numbers: got dtype {lengths.dtype}"
+        )
+    if lengths.device.type == "cpu":
+        outside = lengths[(lengths < 0) | (lengths > keys)]
+        if outside.numel():
+            raise ValueError(
+                f"lengths must lie between 0 and keys={keys}: "
+                f"got {outside[0].item()}"
+            )
+    position = torch.arange(keys, device=lengths.device)
+    return position < lengths[..., None, None]
+
+
+def causal_mask(
+    queries: int, keys: int, *, device: torch.device | str | None = None
+) -> Bool[Tensor, "queries keys"]:
+    r"""Return True where a key is not later than the query.
+
+    .. math:: M_{i,j} = [\, j \le i + n_k - n_q \,]
+
+    The last query stands at the last key, also where their numbers
+    differ. (`is_causal=True` of torch's own attention aligns the first
+    query with the first key instead.)
+
+    Examples
+    --------
+    >>> causal_mask(2, 4).int().tolist()
+    [[1, 1, 1, 0], [1, 1, 1, 1]]
+    """
+    queries = count("queries", queries, least=0)
+    keys = count("keys", keys, least=0)
+    position = torch.arange(queries, device=device) + (keys - queries)
+    return torch.arange(keys, device=device) <= position[:, None]
+
+
+def combine_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
+    """Return True where every mask is True; the masks broadcast.
+
+    Examples
+    --------
+    >>> padding = padding_mask(torch.tensor([2]), keys=3)
+    >>> combine_masks(padding, causal_mask(3, 3)).int().tolist()
+    [[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
+    """
+    if not masks:
+        raise ValueError("combine_masks must get at least one mask: got none")
+    shapes = {}
+    for number, mask in enumerate(masks, 1):
+        _require_boolean(mask)
+        if mask.ndim < 2:
+            raise ValueError(
+                "mask must have axes (..., queries, keys): "
+                f"got shape {tuple(mask.shape)}"
+            )
+        shapes[f"mask_{number}"] = tuple(mask.shape)
+    combined = masks[0].expand(require_broadcast(**shapes)).clone()
+    for mask in masks[1:]:
+        combined &= mask
+    return combined
+
+
+def masked_mean(
+    values: Float[Tensor, "*axes"], mask: Bool[Tensor, "*axes"]
+) -> Float[Tensor, ""]:
+    r"""Return the mean of the values at which `mask` is True.
+
+    .. math:: \bar{x} = \frac{\sum_p m_p x_p}{\sum_p m_p}
+
+    Zero where the mask allows nothing; the gradient at a position that is
+    left out is zero, whatever stands there.
+
+    Examples
+    --------
+    >>> losses = torch.tensor([[1.0, 5.0], [3.0, 99.0]])
+    >>> masked_mean(losses, losses < 9).item()
+    3.0
+    """
+    _require_boolean(mask)
+    if values.shape != mask.shape:
+        raise ValueError(
+            "values and mask must have one shape: "
+            f"got values {tuple(values.shape)}, mask {tuple(mask.shape)}"
+        )
+    # where, not a product: 0 * NaN is NaN, forwards and backwards.
+    kept = torch.where(mask, values, torch.zeros_like(values))
+    return kept.sum() / mask.sum().clamp(min=1)
+
+
+def _require_boolean(mask: Tensor) -> None:
+    if mask.dtype is not torch.bool:
+        raise TypeError(
+            "mask must be boolean, True where a query may look: "
+            f"got dtype {mask.dtype}"
+        )

@@ -1,0 +1,140 @@
+"""Masks: who may look at what, and an average that leaves padding out.
+
+Every mask is boolean and True where a query may look. A mask acts before
+the softmax (`masked_softmax`), and a row that sees nothing gives zeros.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from attncourse.shapes import (
+    Array,
+    Mask,
+    boolean,
+    count,
+    real,
+    require_broadcast,
+)
+
+
+def padding_mask(
+    lengths: Int[Array, "*batch"], *, keys: int
+) -> Bool[Array, "*batch 1 keys"]:
+    r"""Return True at the real keys of each sequence, False at padding.
+
+    .. math:: M_{b,i,j} = [\, j < n_b \,]
+
+    The axis of queries has length one: what is padding is padding for
+    every query. A sequence of length zero hides all its keys.
+
+    Parameters
+    ----------
+    lengths : real positions of each sequence, from 0 to `keys`.
+    keys : positions of the padded batch.
+
+    Examples
+    --------
+    >>> padding_mask([2, 3], keys=3).astype(int).tolist()
+    [[[1, 1, 0]], [[1, 1, 1]]]
+    """
+    keys = count("keys", keys, least=0)
+    lengths = _whole("lengths", lengths)
+    outside = lengths[(lengths < 0) | (lengths > keys)]
+    if outside.size:
+        raise ValueError(
+            f"lengths must lie between 0 and keys={keys}: got {outside[0]}"
+        )
+    return np.arange(keys) < lengths[..., None, None]
+
+
+def causal_mask(queries: int, keys: int) -> Bool[Array, "queries keys"]:
+    r"""Return True where a key is not later than the query.
+
+    .. math:: M_{i,j} = [\, j \le i + n_k - n_q \,]
+
+    The last query stands at the last key. With fewer queries than keys,
+    the queries are the newest positions and the keys before them come
+    from a cache; with more, the first queries see nothing.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section
+    3.2.3, where both numbers agree.
+
+    Examples
+    --------
+    >>> causal_mask(2, 4).astype(int).tolist()
+    [[1, 1, 1, 0], [1, 1, 1, 1]]
+    """
+    queries = count("queries", queries, least=0)
+    keys = count("keys", keys, least=0)
+    position = np.arange(queries) + (keys - queries)
+    return np.arange(keys) <= position[:, None]
+
+
+def combine_masks(*masks: Mask) -> Mask:
+    r"""Return True where every mask is True.
+
+    .. math:: M = M_1 \wedge M_2 \wedge \dots
+
+    The masks broadcast against one another, so a padding mask of shape
+    (batch, 1, keys) and a causal one of shape (queries, keys) give
+    (batch, queries, keys).
+
+    Examples
+    --------
+    >>> both = combine_masks(padding_mask([2], keys=3), causal_mask(3, 3))
+    >>> both.astype(int).tolist()
+    [[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
+    """
+    if not masks:
+        raise ValueError("combine_masks must get at least one mask: got none")
+    arrays = [boolean("mask", mask, "queries keys") for mask in masks]
+    names = {f"mask_{n}": array.shape for n, array in enumerate(arrays, 1)}
+    combined = np.ones(require_broadcast(**names), dtype=bool)
+    for array in arrays:
+        combined &= array
+    return combined
+
+
+def masked_mean(values: Any, mask: Any) -> float:
+    r"""Return the mean of the values at which `mask` is True.
+
+    .. math:: \bar{x} = \frac{\sum_p m_p x_p}{\sum_p m_p}
+
+    Each real position counts once, whatever sequence it belongs to. With
+    no real position the mean is zero, so that an empty batch adds
+    nothing. NaN at a position that is left out has no influence.
+
+    Parameters
+    ----------
+    values : one number for each position, often a loss.
+    mask : of the same shape, True at the positions that count.
+
+    Examples
+    --------
+    >>> masked_mean([[1.0, 5.0], [3.0, 99.0]], [[True, True], [True, False]])
+    3.0
+    """
+    values = real("values", values)
+    mask = boolean("mask", mask)
+    if values.shape != mask.shape:
+        raise ValueError(
+            "values and mask must have one shape: "
+            f"got values {values.shape}, mask {mask.shape}"
+        )
+    total = np.sum(values, where=mask)
+    return float(total / max(1, np.count_nonzero(mask)))
+
+
+def _whole(name: str, value: Any) -> Array:
+    """Return `value` as an array of whole numbers."""
+    array = np.asarray(value)
+    # An empty list has no numbers and so no type of its own.
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must hold whole numbers: got dtype {array.dtype}"
+        )
+    return array.astype(np.int64)
