@@ -1,0 +1,196 @@
+"""Positions by table: learned, relative, and relative biases.
+
+Each looks up trained numbers by a position or by a clipped distance. The
+schemes that need no parameters live in `positions`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Real
+
+from attncourse.shapes import (
+    Array,
+    Keys,
+    Output,
+    Queries,
+    Scores,
+    Values,
+    Weights,
+    count,
+    real,
+    require_broadcast,
+    require_equal,
+)
+
+Tokens = Float[Array, "*#batch tokens dim"]
+Positions = Real[Array, "*#batch tokens"]
+QueryPositions = Real[Array, "*#batch queries"]
+KeyPositions = Real[Array, "*#batch keys"]
+Table = Float[Array, "rows dim"]
+Index = Int[Array, "*#batch queries keys"]
+
+
+def learned(table: Table, positions: Positions) -> Tokens:
+    """Return the row of a trained table for each position.
+
+    A position beyond the table is an error: nothing was trained there.
+    (NumPy alone would accept a negative one and count from the end.)
+
+    Parameters
+    ----------
+    table : shape (rows, dim), parameters of the model.
+    positions : whole numbers from 0 to rows - 1, shape (..., tokens).
+
+    Source: Gehring et al. (2017), "Convolutional Sequence to Sequence
+    Learning", section 3.1.
+
+    Examples
+    --------
+    >>> learned(np.eye(3), np.array([2, 0])).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    table = real("table", table, "rows dim")
+    return np.take(table, _rows("positions", positions, len(table)), axis=0)
+
+
+def relative_index(
+    query_positions: QueryPositions, key_positions: KeyPositions, *, clip: int
+) -> Index:
+    r"""Return the table row for each query and key, by clipped distance.
+
+    .. math:: r_{ij} = \min(\max(p_j - p_i, -clip), clip) + clip
+
+    Row `clip` is the token itself, smaller rows lie to its left. Beyond
+    `clip` positions all keys on one side share a row, so the table needs
+    2 clip + 1 rows for sequences of any length.
+
+    Source: Shaw et al. (2018), "Self-Attention with Relative Position
+    Representations", section 3.2.
+
+    Examples
+    --------
+    >>> relative_index([0, 1, 2], [0, 1, 2], clip=1).tolist()
+    [[1, 2, 2], [0, 1, 2], [0, 0, 1]]
+    """
+    clip = count("clip", clip, least=0)
+    queries = _whole("query_positions", query_positions, "queries")
+    keys = _whole("key_positions", key_positions, "keys")
+    require_broadcast(
+        query_positions=queries.shape[:-1], key_positions=keys.shape[:-1]
+    )
+    distances = keys[..., None, :] - queries[..., :, None]
+    return np.clip(distances, -clip, clip) + clip
+
+
+def relative_scores(q: Queries, k: Keys, table: Table, index: Index) -> Scores:
+    r"""Return scaled scores in which each key also carries its distance.
+
+    .. math:: s_{ij} = q_i \cdot (k_j + a_{r_{ij}}) / \sqrt{d_k}
+
+    Parameters
+    ----------
+    table : shape (rows, dim), one vector for each clipped distance.
+    index : shape (..., queries, keys), from `relative_index`.
+
+    Source: Shaw et al. (2018), eq. 4.
+
+    Examples
+    --------
+    >>> q, k = np.ones((1, 4)), np.zeros((2, 4))
+    >>> table = np.array([[2.0], [0.0]]) * np.ones(4)
+    >>> relative_scores(q, k, table, np.array([[0, 1]])).tolist()
+    [[4.0, 0.0]]
+    """
+    q = real("q", q, "queries dim")
+    k = real("k", k, "keys dim")
+    table = real("table", table, "rows dim")
+    index = _rows("index", index, len(table), "queries keys")
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1], table=table.shape[-1])
+    require_equal("queries", q=q.shape[-2], index=index.shape[-2])
+    require_equal("keys", k=k.shape[-2], index=index.shape[-1])
+    require_broadcast(q=q.shape[:-2], k=k.shape[:-2], index=index.shape[:-2])
+    content = np.einsum("...qd,...kd->...qk", q, k)
+    distance = np.einsum("...qd,...qkd->...qk", q, table[index])
+    return (content + distance) / np.sqrt(q.shape[-1])
+
+
+def relative_values(
+    weights: Weights, v: Values, table: Table, index: Index
+) -> Output:
+    r"""Return averages of values that carry their distance.
+
+    .. math:: o_i = \sum_j A_{ij}\,(v_j + b_{r_{ij}})
+
+    A key of weight zero has no influence, whatever its value.
+
+    Source: Shaw et al. (2018), eq. 3.
+
+    Examples
+    --------
+    >>> table, index = np.array([[0.0], [4.0]]), np.array([[0, 1]])
+    >>> relative_values([[0.5, 0.5]], [[1.0], [1.0]], table, index).tolist()
+    [[3.0]]
+    """
+    weights = real("weights", weights, "queries keys")
+    v = real("v", v, "keys value_dim")
+    table = real("table", table, "rows value_dim")
+    index = _rows("index", index, len(table), "queries keys")
+    require_equal("value_dim", v=v.shape[-1], table=table.shape[-1])
+    require_equal("queries", weights=weights.shape[-2], index=index.shape[-2])
+    require_equal(
+        "keys", weights=weights.shape[-1], v=v.shape[-2], index=index.shape[-1]
+    )
+    require_broadcast(
+        weights=weights.shape[:-2], v=v.shape[:-2], index=index.shape[:-2]
+    )
+    carried = v[..., None, :, :] + table[index]  # one value a query and key
+    # Zero times NaN is NaN: a hidden value must not enter the sum at all.
+    carried = np.where(weights[..., None] == 0, 0.0, carried)
+    return np.einsum("...qk,...qkv->...qv", weights, carried)
+
+
+def relative_bias(
+    table: Float[Array, "heads rows"], index: Index
+) -> Float[Array, "*batch heads queries keys"]:
+    """Return one learned number for each head and each clipped distance.
+
+    It is added to the scores after scaling: `relative_scores` with the
+    query left out, and therefore 2 clip + 1 numbers a head.
+
+    Source: Raffel et al. (2020), "Exploring the Limits of Transfer Learning
+    with a Unified Text-to-Text Transformer", section 2.1 (which groups far
+    distances in buckets where this clips them).
+
+    Examples
+    --------
+    >>> relative_bias(np.zeros((2, 3)), np.array([[1, 2, 2]])).shape
+    (2, 1, 3)
+    """
+    table = real("table", table, "heads rows")
+    index = _rows("index", index, table.shape[-1], "queries keys")
+    return np.moveaxis(table.T[index], -1, -3)  # heads before the queries
+
+
+def _whole(name: str, value: Any, axes: str) -> Array:
+    """Return `value` as int64; refuse numbers that are not whole by type."""
+    array = np.asarray(value)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must be whole numbers: got dtype {array.dtype}"
+        )
+    return real(name, array, axes).astype(np.int64)
+
+
+def _rows(name: str, value: Any, rows: int, axes: str = "tokens") -> Array:
+    """Return `value` as row numbers of a table; refuse those outside."""
+    index = _whole(name, value, axes)
+    outside = (index < 0) | (index >= rows)
+    if outside.any():
+        raise ValueError(
+            f"{name} must lie within the table's rows 0 to {rows - 1}: "
+            f"got {index[outside][0]}"
+        )
+    return index
