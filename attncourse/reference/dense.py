@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from attncourse.reference.softmax import masked_softmax, softmax
 from attncourse.shapes import (
+    Array,
     Keys,
     Mask,
     Output,
     Queries,
     Values,
     Weights,
+    boolean,
     real,
     require_broadcast,
     require_equal,
@@ -39,8 +42,12 @@ def attention_weights(
     k = real("k", k, "keys dim")
     require_equal("dim", q=q.shape[-1], k=k.shape[-1])
     require_broadcast(q=q.shape[:-2], k=k.shape[:-2])
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
     scores = np.einsum("...qd,...kd->...qk", q, k) / np.sqrt(q.shape[-1])
-    return softmax(scores) if mask is None else masked_softmax(scores, mask)
+    if mask is None:
+        return softmax(scores)
+    return masked_softmax(scores, _fitting(mask, scores.shape))
 
 
 def attention(
@@ -52,7 +59,8 @@ def attention(
               \left(Q K^\top / \sqrt{d_k}\right)
 
     Self-attention passes one sequence three times; cross-attention takes
-    `q` from one sequence and `k`, `v` from another.
+    `q` from one sequence and `k`, `v` from another. What stands where
+    `mask` is False has no influence, NaN included.
 
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
 
@@ -66,4 +74,97 @@ def attention(
     v = real("v", v, "keys value_dim")
     require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
     require_broadcast(weights=weights.shape[:-2], v=v.shape[:-2])
-    return np.einsum("...qk,...kv->...qv", weights, v)
+    return _weighted_sum(weights, v, mask)
+
+
+def attention_backward(
+    q: Queries,
+    k: Keys,
+    v: Values,
+    upstream: Output,
+    *,
+    mask: Mask | None = None,
+) -> tuple[Queries, Keys, Values]:
+    r"""Return the gradients of a loss in the queries, keys and values.
+
+    .. math:: dV = A^\top dO, \quad dA = dO\,V^\top, \quad
+              dS_{ij} = A_{ij}\Big(dA_{ij} - \sum_l A_{il}\,dA_{il}\Big),
+              \quad dQ = \frac{dS\,K}{\sqrt{d_k}}, \quad
+              dK = \frac{dS^\top Q}{\sqrt{d_k}}
+
+    Parameters
+    ----------
+    q, k, v, mask : as `attention` took them.
+    upstream : gradient of the loss in the output, of the output's shape.
+
+    Each gradient has the shape of its argument: over a leading axis along
+    which an argument was repeated, its gradient is summed.
+
+    Examples
+    --------
+    >>> q, k, v = np.zeros((1, 3)), np.ones((2, 3)), np.ones((2, 1))
+    >>> attention_backward(q, k, v, [[6.0]])[2].tolist()
+    [[3.0], [3.0]]
+    """
+    weights = attention_weights(q, k, mask=mask)
+    q, k, v = real("q", q), real("k", k), real("v", v, "keys value_dim")
+    upstream = real("upstream", upstream, "queries value_dim")
+    _require_output_shape(upstream, weights, v)
+    allowed = True if mask is None else mask
+    dweights = np.einsum("...qv,...kv->...qk", upstream, v)
+    dweights = np.where(allowed, dweights, 0.0)
+    inner = np.sum(weights * dweights, axis=-1, keepdims=True)
+    dscores = weights * (dweights - inner) / np.sqrt(q.shape[-1])
+    dscores = np.where(allowed, dscores, 0.0)  # a row may hold NaN elsewhere
+    turned = None if mask is None else np.swapaxes(mask, -1, -2)
+    dq = _weighted_sum(dscores, k, mask)
+    dk = _weighted_sum(np.swapaxes(dscores, -1, -2), q, turned)
+    dv = _weighted_sum(np.swapaxes(weights, -1, -2), upstream, turned)
+    return _sum_to(dq, q.shape), _sum_to(dk, k.shape), _sum_to(dv, v.shape)
+
+
+def _weighted_sum(
+    weights: Weights, rows: Values, mask: Mask | None
+) -> Float[Array, "*batch queries value_dim"]:
+    """Return sums of `rows`; a forbidden row stays out even if it is NaN."""
+    if mask is None or np.isfinite(rows).all():
+        return np.einsum("...qk,...kv->...qv", weights, rows)
+    # Zero times NaN is NaN, so a zero weight is not enough.
+    allowed = np.asarray(mask)[..., None]
+    seen = np.where(allowed, rows[..., None, :, :], 0.0)  # queries keys dim
+    return np.einsum("...qk,...qkv->...qv", weights, seen)
+
+
+def _fitting(mask: Mask, scores: tuple[int, ...]) -> Mask:
+    """Return the mask; refuse one that would add queries or keys."""
+    mask = boolean("mask", mask, "queries keys")
+    for have, want in zip(mask.shape[-2:], scores[-2:], strict=True):
+        if have not in (1, want):
+            raise ValueError(
+                "mask must fit the scores, shape (..., queries, keys) = "
+                f"(..., {scores[-2]}, {scores[-1]}): got {mask.shape}"
+            )
+    return mask
+
+
+def _require_output_shape(upstream: Output, weights: Weights, v: Values):
+    require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
+    leading = require_broadcast(weights=weights.shape[:-2], v=v.shape[:-2])
+    expected = (*leading, weights.shape[-2], v.shape[-1])
+    if upstream.shape != expected:
+        raise ValueError(
+            f"upstream must have the output's shape {expected}: "
+            f"got {upstream.shape}"
+        )
+
+
+def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Return the gradient summed over the axes that were broadcast."""
+    extra = gradient.ndim - len(shape)
+    gradient = gradient.sum(axis=tuple(range(extra)))
+    repeated = tuple(
+        axis
+        for axis, size in enumerate(shape)
+        if size == 1 and gradient.shape[axis] != 1
+    )
+    return gradient.sum(axis=repeated, keepdims=True)
