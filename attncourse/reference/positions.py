@@ -35,7 +35,6 @@ from attncourse.shapes import (
     Queries,
     Scores,
     Values,
-    boolean,
     count,
     real,
     require_broadcast,
@@ -258,6 +257,8 @@ def biased_attention(
     if mask is None:
         return softmax(scores + bias) @ v
     weights = masked_softmax(scores + bias, mask)
+    require_equal("queries", q=q.shape[-2], mask=weights.shape[-2])
+    require_equal("keys", k=k.shape[-2], mask=weights.shape[-1])
     # Zero times NaN is NaN: a hidden value must not enter the sum at all.
-    seen = np.where(boolean("mask", mask)[..., None], v[..., None, :, :], 0)
+    seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 0.0)
     return np.einsum("...qk,...qkv->...qv", weights, seen)

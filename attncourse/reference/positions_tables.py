@@ -52,7 +52,7 @@ def learned(table: Table, positions: Positions) -> Tokens:
     >>> learned(np.eye(3), np.array([2, 0])).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
-    table = real("table", table, "rows dim")
+    table = _matrix("table", table, "rows dim")
     return np.take(table, _rows("positions", positions, len(table)), axis=0)
 
 
@@ -106,9 +106,9 @@ def relative_scores(q: Queries, k: Keys, table: Table, index: Index) -> Scores:
     """
     q = real("q", q, "queries dim")
     k = real("k", k, "keys dim")
-    table = real("table", table, "rows dim")
+    table = _matrix("table", table, "rows dim")
     index = _rows("index", index, len(table), "queries keys")
-    require_equal("dim", q=q.shape[-1], k=k.shape[-1], table=table.shape[-1])
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1], table=table.shape[1])
     require_equal("queries", q=q.shape[-2], index=index.shape[-2])
     require_equal("keys", k=k.shape[-2], index=index.shape[-1])
     require_broadcast(q=q.shape[:-2], k=k.shape[:-2], index=index.shape[:-2])
@@ -136,9 +136,9 @@ def relative_values(
     """
     weights = real("weights", weights, "queries keys")
     v = real("v", v, "keys value_dim")
-    table = real("table", table, "rows value_dim")
+    table = _matrix("table", table, "rows value_dim")
     index = _rows("index", index, len(table), "queries keys")
-    require_equal("value_dim", v=v.shape[-1], table=table.shape[-1])
+    require_equal("value_dim", v=v.shape[-1], table=table.shape[1])
     require_equal("queries", weights=weights.shape[-2], index=index.shape[-2])
     require_equal(
         "keys", weights=weights.shape[-1], v=v.shape[-2], index=index.shape[-1]
@@ -169,9 +169,20 @@ def relative_bias(
     >>> relative_bias(np.zeros((2, 3)), np.array([[1, 2, 2]])).shape
     (2, 1, 3)
     """
-    table = real("table", table, "heads rows")
-    index = _rows("index", index, table.shape[-1], "queries keys")
+    table = _matrix("table", table, "heads rows")
+    index = _rows("index", index, table.shape[1], "queries keys")
     return np.moveaxis(table.T[index], -1, -3)  # heads before the queries
+
+
+def _matrix(name: str, value: Any, axes: str) -> Array:
+    """Return `value` as float64; require exactly the two named axes."""
+    array = real(name, value)
+    if array.ndim != 2:
+        wanted = ", ".join(axes.split())
+        raise ValueError(
+            f"{name} must have axes ({wanted}): got shape {array.shape}"
+        )
+    return array
 
 
 def _whole(name: str, value: Any, axes: str) -> Array:

@@ -260,6 +260,11 @@ def test_relative_bias_puts_heads_before_queries():
         ({"index": np.zeros((3, 4), int)}, "k and index must agree in keys"),
         ({"index": np.full((3, 5), 5)}, "index must lie within the table's"),
         ({"index": np.full((3, 5), -1)}, "rows 0 to 4: got -1"),
+        (
+            {"q": normal(2, 3, 4), "index": np.zeros((7, 3, 5), int)},
+            "leading axes of q and k and index",
+        ),
+        ({"table": normal(2, 5, 4)}, r"table must have axes \(rows, dim\)"),
         ({"q": normal(2, 3, 4), "k": normal(3, 5, 4)}, "leading axes of q"),
     ],
 )
@@ -281,6 +286,10 @@ def test_relative_scores_say_what_does_not_fit(change, says):
         ({"v": normal(4, 7)}, "weights and v and index must agree in keys"),
         ({"index": np.zeros((4, 5), int)}, "weights and index must agree in"),
         ({"v": normal(2, 5, 7), "weights": normal(3, 3, 5)}, "leading axes"),
+        (
+            {"v": normal(2, 5, 7), "index": np.zeros((7, 3, 5), int)},
+            "leading axes of weights and v and index",
+        ),
     ],
 )
 def test_relative_values_say_what_does_not_fit(change, says):
@@ -500,6 +509,76 @@ def test_biased_attention_pins_its_errors():
         pos.biased_attention(q, normal(2, 5, 4), v, normal(3, 3, 5))
     with pytest.raises(TypeError, match="mask must be boolean"):
         pos.biased_attention(q, k, v, bias, mask=np.ones((3, 5)))
+
+
+def test_a_mask_may_not_add_queries_or_keys():
+    q, k, v, bias = normal(1, 4), normal(1, 4), normal(1, 2), normal(1, 1)
+    with pytest.raises(
+        ValueError, match="q and mask must agree in queries: got q=1, mask=3"
+    ):
+        pos.biased_attention(q, k, v, bias, mask=np.ones((3, 1), bool))
+    with pytest.raises(
+        ValueError, match="k and mask must agree in keys: got k=1, mask=3"
+    ):
+        pos.biased_attention(q, k, v, bias, mask=np.ones((1, 3), bool))
+
+
+# Leading axes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys"),
+    [((2, 1, 3), (5,)), ((7, 3), (2, 7, 5)), ((2, 7, 3), (7, 5))],
+)
+def test_positions_of_queries_and_keys_may_differ_in_leading_axes(
+    queries, keys
+):
+    at_query = np.arange(math.prod(queries)).reshape(queries)
+    at_key = np.arange(math.prod(keys)).reshape(keys)
+    distances = at_key[..., None, :] - at_query[..., :, None]
+    index = pos.relative_index(at_query, at_key, clip=4)
+    assert (index == np.clip(distances, -4, 4) + 4).all()
+    bias = pos.alibi_bias([2.0], at_query, at_key)
+    assert (bias[..., 0, :, :] == -2.0 * abs(distances)).all()
+
+
+@pytest.mark.parametrize(
+    "alone", ["q", "k", "v", "bias", "mask", "index", "weights"]
+)
+def test_one_argument_alone_may_have_leading_axes(alone):
+    sizes = {
+        "q": (3, 4),
+        "k": (5, 4),
+        "v": (5, 7),
+        "bias": (3, 5),
+        "mask": (3, 5),
+        "index": (3, 5),
+        "weights": (3, 5),
+    }
+    given = {
+        name: normal(*((11, 2) if name == alone else ()), *size, seed=9)
+        for name, size in sizes.items()
+    }
+    given["mask"] = given["mask"] > -1
+    given["index"] = (given["index"] > 0).astype(int)
+    at_key, at_value = normal(2, 4), normal(2, 7)
+
+    def outputs(q, k, v, bias, mask, index, weights):
+        yield pos.biased_attention(q, k, v, bias, mask=mask)
+        yield pos.relative_scores(q, k, at_key, index)
+        yield pos.relative_values(weights, v, at_value, index)
+
+    def pick(name, place):
+        return given[name][place] if name == alone else given[name]
+
+    for place in ((0, 0), (10, 1)):
+        singles = outputs(*(pick(name, place) for name in given))
+        for whole, single in zip(
+            outputs(*given.values()), singles, strict=True
+        ):
+            np.testing.assert_allclose(
+                whole[place] if whole.ndim == 4 else whole, single
+            )
 
 
 # What every function takes -----------------------------------------------
