@@ -42,6 +42,8 @@ def variants(name, kind):
     """Return (question id, function) pairs from tests/variants."""
     pairs = []
     for unit in existing_units():
+        if not importlib.util.find_spec(f"variants.{unit}"):
+            continue  # test_each_question_has_four_... fails then
         module = importlib.import_module(f"variants.{unit}")
         for question_id, functions in getattr(module, name).items():
             if isinstance(questions.load(question_id), kind):

@@ -1,0 +1,50 @@
+"""Write a test that tells right lookups from wrong ones."""
+
+import numpy as np
+
+from attncourse.checking import Audit, edited
+
+
+def lookup(queries, keys, values, temperature):
+    """Return what each query reads: the public right candidate."""
+    scores = queries @ keys.T / temperature
+    scores = scores - scores.max(axis=1, keepdims=True)
+    exponentials = np.exp(scores)
+    weights = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return weights @ values
+
+
+def lookup_in_loops(queries, keys, values, temperature):
+    """Return the same, one query after another."""
+    rows = []
+    for query in queries:
+        scores = keys @ query / temperature
+        exponentials = np.exp(scores - scores.max())
+        rows.append(exponentials @ values / exponentials.sum())
+    return np.stack(rows)
+
+
+QUESTION = Audit(
+    id="lookup.audit",
+    title="Write a test for a lookup",
+    function_name="test_lookup",
+    points=3,
+    needed=6,
+    right=(lookup, lookup_in_loops),
+    wrong=(
+        edited(lookup, ("/ temperature", "* temperature")),
+        edited(lookup, ("exponentials.sum(axis=1", "exponentials.sum(axis=0")),
+        edited(lookup, ("weights @ values", "weights @ keys")),
+    ),
+    difficulty=3,
+    importance=4,
+    minutes=20,
+    hints=(
+        "What can you say about the result without computing it: one key, "
+        "equal keys, a very low temperature?",
+        "Use different numbers of queries, keys and columns, and values "
+        "that are not symmetric.",
+        "Work out one small example by hand and compare with a tolerance; "
+        "raise AssertionError where it differs.",
+    ),
+)
