@@ -273,7 +273,9 @@ def _audited(question, caught, needed, tried, wronged, visible) -> Result:
             f"at least {needed} of the {tried} wrong functions are caught",
             question.points,
             caught >= needed,
-            f"{caught} caught" if visible else "too few were caught",
+            ""
+            if caught >= needed
+            else (f"{caught} caught" if visible else "too few were caught"),
         ),
     )
     share = 0.0 if wronged else min(1.0, caught / needed)
