@@ -1,0 +1,173 @@
+"""The ``attncourse`` command: check a notebook, derive them, grade a class."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from attncourse import __version__
+
+DESCRIPTION = """\
+A course on attention, from the command line.
+
+Students need one command:
+  attncourse check exercises/04_dense/dense.ipynb
+
+Authors and instructors, inside a checkout with solutions/, have two more:
+  attncourse sync     after a change in solutions/ or in a question
+  attncourse class    to see an invented class go through nbgrader
+"""
+
+CHECK = """\
+Run a notebook's code from top to bottom, without Jupyter, and show for each
+question what the visible check shows: what holds, what does not, and the
+reason where it is known. Your grade comes from other numbers of the same
+shapes.
+
+examples:
+  attncourse check dense.ipynb
+  attncourse check --output dense.ipynb     show what your cells print, too
+
+The exit status is 0 if every question passed, 1 if not, and 2 if the file
+cannot be read as a notebook of the course.
+"""
+
+SYNC = """\
+Read solutions/NN_unit/unit.py, write nbgrader's source notebooks (with
+answers and hidden tests) under _build/source, and derive exercises/ from
+them with nbgrader's own generate_assignment. Commit exercises/ with the
+change that made them differ.
+
+examples:
+  attncourse sync                 every unit
+  attncourse sync dense masks     two units
+  attncourse sync --check         change nothing in exercises/; name what is
+                                  stale and exit with status 1
+"""
+
+CLASS = """\
+Invent a small class that makes real mistakes, hand in its notebooks, and
+take them through nbgrader: generate_assignment, autograde,
+generate_feedback, export. Ends with a table of grades and the places to
+look. What has not changed since the last time is not graded again.
+
+examples:
+  attncourse class
+  attncourse class --fresh        forget the last time
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    whole = argparse.ArgumentParser(
+        "attncourse", description=DESCRIPTION, formatter_class=form
+    )
+    whole.add_argument("--version", action="version", version=__version__)
+    commands = whole.add_subparsers(
+        dest="command", metavar="COMMAND", required=True
+    )
+
+    check = commands.add_parser(
+        "check",
+        help="check a notebook outside Jupyter",
+        description=CHECK,
+        formatter_class=form,
+    )
+    check.add_argument("file", type=Path, metavar="FILE", help="a notebook")
+    check.add_argument(
+        "--output", action="store_true", help="show what the cells print"
+    )
+    check.set_defaults(run=_check)
+
+    sync = commands.add_parser(
+        "sync",
+        help="derive the notebooks from solutions/",
+        description=SYNC,
+        formatter_class=form,
+    )
+    sync.add_argument(
+        "units", nargs="*", metavar="UNIT", help="such as dense; else all"
+    )
+    sync.add_argument(
+        "--check", action="store_true", help="name stale exercises, exit 1"
+    )
+    sync.set_defaults(run=_sync)
+
+    sample = commands.add_parser(
+        "class",
+        help="grade an invented class with nbgrader",
+        description=CLASS,
+        formatter_class=form,
+    )
+    sample.add_argument(
+        "--fresh", action="store_true", help="grade everything again"
+    )
+    sample.set_defaults(run=_class)
+    return whole
+
+
+def _check(options: argparse.Namespace) -> int:
+    from attncourse.notebooks import try_out
+
+    return try_out.check_file(options.file, show_output=options.output)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from attncourse.notebooks import course as courses
+    from attncourse.notebooks import sync
+
+    course = courses.find_course()
+    stems = sync.chosen(course, options.units)
+    stale = sync.sync(course, stems, check=options.check)
+    extra = [] if options.units else sync.orphans(course)
+    for file in extra:
+        print(f"{file} has no solutions file: remove it", file=sys.stderr)
+    if options.check and stale:
+        for stem in stale:
+            name = course.exercise(stem).relative_to(course.root)
+            print(f"{name} is stale", file=sys.stderr)
+        print("Run `attncourse sync` and commit exercises/", file=sys.stderr)
+    fresh = len(stems) - (len(stale) if options.check else 0)
+    print(f"{fresh} of {len(stems)} exercise notebooks are up to date.")
+    return int(bool(extra or (options.check and stale)))
+
+
+def _class(options: argparse.Namespace) -> int:
+    from attncourse.notebooks import course as courses
+    from attncourse.notebooks import report
+
+    return report.run_class(courses.find_course(), fresh=options.fresh)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    # A terminal that cannot show a check mark must not stop anything.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        extra = {"nbgrader", "jupytext", "nbformat", "nbclient", "traitlets"}
+        if (error.name or "").partition(".")[0] not in extra:
+            raise
+        print(
+            f"attncourse: {error.name} is needed here: "
+            'pip install "attncourse[grading]"',
+            file=sys.stderr,
+        )
+        return 2
+    except Exception as error:
+        from attncourse.notebooks.course import CourseError
+
+        if not isinstance(error, CourseError):
+            raise
+        print(f"attncourse: {error}", file=sys.stderr)
+        return 2
