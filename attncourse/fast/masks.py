@@ -14,7 +14,7 @@ def padding_mask(
 ) -> Bool[Tensor, "*batch 1 keys"]:
     r"""Return True at the real keys of each sequence, False at padding.
 
-    .. math:: M_{b,i,j} = [\, j < n_b \,]
+    .. math:: M_{bij} = [\, j < \ell_b \,]
 
     The mask lies on the device of `lengths`. That every length is between
     0 and `keys` is checked on the CPU only: a check on a GPU would wait
@@ -46,7 +46,7 @@ def causal_mask(
 ) -> Bool[Tensor, "queries keys"]:
     r"""Return True where a key is not later than the query.
 
-    .. math:: M_{i,j} = [\, j \le i + n_k - n_q \,]
+    .. math:: M_{ij} = [\, j \le i + m - n \,]
 
     The last query stands at the last key, also where their numbers
     differ. (`is_causal=True` of torch's own attention aligns the first
@@ -73,7 +73,7 @@ def combine_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
     [[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
     """
     if not masks:
-        raise ValueError("combine_masks must get at least one mask: got none")
+        raise ValueError("there must be at least one mask: got none")
     shapes = {}
     for number, mask in enumerate(masks, 1):
         _require_boolean(mask)

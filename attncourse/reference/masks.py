@@ -26,7 +26,7 @@ def padding_mask(
 ) -> Bool[Array, "*batch 1 keys"]:
     r"""Return True at the real keys of each sequence, False at padding.
 
-    .. math:: M_{b,i,j} = [\, j < n_b \,]
+    .. math:: M_{bij} = [\, j < \ell_b \,]
 
     The axis of queries has length one: what is padding is padding for
     every query. A sequence of length zero hides all its keys.
@@ -54,7 +54,7 @@ def padding_mask(
 def causal_mask(queries: int, keys: int) -> Bool[Array, "queries keys"]:
     r"""Return True where a key is not later than the query.
 
-    .. math:: M_{i,j} = [\, j \le i + n_k - n_q \,]
+    .. math:: M_{ij} = [\, j \le i + m - n \,]
 
     The last query stands at the last key. With fewer queries than keys,
     the queries are the newest positions and the keys before them come
@@ -90,7 +90,7 @@ def combine_masks(*masks: Mask) -> Mask:
     [[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
     """
     if not masks:
-        raise ValueError("combine_masks must get at least one mask: got none")
+        raise ValueError("there must be at least one mask: got none")
     arrays = [boolean("mask", mask, "queries keys") for mask in masks]
     names = {f"mask_{n}": array.shape for n, array in enumerate(arrays, 1)}
     combined = np.ones(require_broadcast(**names), dtype=bool)
@@ -115,7 +115,7 @@ def masked_mean(values: Any, mask: Any) -> float:
 
     Examples
     --------
-    >>> masked_mean([[1.0, 5.0], [3.0, 99.0]], [[True, True], [True, False]])
+    >>> masked_mean([1.0, 5.0, 99.0], [True, True, False])
     3.0
     """
     values = real("values", values)

@@ -149,7 +149,7 @@ def test_nan_in_the_padding_reaches_neither_mean_nor_gradient():
         (
             fast.combine_masks,
             ValueError,
-            "combine_masks must get at least one mask: got none",
+            "there must be at least one mask: got none",
         ),
         (
             lambda: fast.combine_masks(torch.ones(2, 2)),

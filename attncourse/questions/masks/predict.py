@@ -29,8 +29,8 @@ QUESTION = Prediction(
             ("change", "stay as they were"),
         ),
         "two_means": Statement(
-            "A batch has one sequence of 2 real positions, each with loss "
-            "1, and one of 8, each with loss 3. The mean of the two "
+            "A batch has one sequence of 8 real positions, each with loss "
+            "1, and one of 2, each with loss 3. The mean of the two "
             "sequences' means is, compared with the mean over positions,",
             ("smaller", "equal", "larger"),
         ),
