@@ -112,10 +112,10 @@ def attention_backward(
     _require_output_shape(upstream, weights, v)
     allowed = True if mask is None else mask
     dweights = np.einsum("...qv,...kv->...qk", upstream, v)
-    dweights = np.where(allowed, dweights, 0.0)
-    inner = np.sum(weights * dweights, axis=-1, keepdims=True)
-    dscores = weights * (dweights - inner) / np.sqrt(q.shape[-1])
-    dscores = np.where(allowed, dscores, 0.0)  # a row may hold NaN elsewhere
+    shared = np.where(allowed, weights * dweights, 0.0)
+    inner = np.sum(shared, axis=-1, keepdims=True)
+    dscores = np.where(allowed, weights * (dweights - inner), 0.0)
+    dscores = dscores / np.sqrt(q.shape[-1])
     turned = None if mask is None else np.swapaxes(mask, -1, -2)
     dq = _weighted_sum(dscores, k, mask)
     dk = _weighted_sum(np.swapaxes(dscores, -1, -2), q, turned)
@@ -130,9 +130,8 @@ def _weighted_sum(
     if mask is None or np.isfinite(rows).all():
         return np.einsum("...qk,...kv->...qv", weights, rows)
     # Zero times NaN is NaN, so a zero weight is not enough.
-    allowed = np.asarray(mask)[..., None]
-    seen = np.where(allowed, rows[..., None, :, :], 0.0)  # queries keys dim
-    return np.einsum("...qk,...qkv->...qv", weights, seen)
+    shares = weights[..., None] * rows[..., None, :, :]  # queries keys dim
+    return np.sum(np.where(np.asarray(mask)[..., None], shares, 0.0), axis=-2)
 
 
 def _fitting(mask: Mask, scores: tuple[int, ...]) -> Mask:

@@ -304,6 +304,18 @@ def test_a_query_that_is_nan_does_not_reach_keys_that_it_may_not_see():
     assert np.isnan(dv[:2]).all()
 
 
+def test_a_mask_for_each_example_is_turned_for_the_keys_gradient():
+    q, k, v = triple(26)
+    mask = np.ones((2, 3, 5), bool)
+    mask[:, 1, 2:] = False
+    upstream = draw(1, 2, 3, 11)
+    spoiled = q.copy()
+    spoiled[:, 1] = np.nan
+    _, dk, _ = attention_backward(spoiled, k, v, upstream, mask=mask)
+    _, clean, _ = attention_backward(q, k, v, upstream, mask=mask)
+    np.testing.assert_allclose(dk[:, 2:], clean[:, 2:], **CLOSE)
+
+
 def test_nan_that_may_be_seen_is_not_hidden():
     q, k, v = triple(18, batch=(), queries=2, keys=3)
     v[1] = np.nan
@@ -491,7 +503,7 @@ Q, K, V = np.ones((3, 5)), np.ones((7, 5)), np.ones((7, 2))
             r"\(\.\.\., 3, 7\): got \(7, 3\)",
         ),
         (
-            (Q[:1], K, V),
+            (np.ones((2, 1, 5)), K, V),
             np.ones((3, 7), bool),
             ValueError,
             r"\(\.\.\., 1, 7\): got \(3, 7\)",
