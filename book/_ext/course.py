@@ -1,0 +1,87 @@
+"""The book's own Sphinx extension: an honest cache and a page of errors."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+ROOT = Path(__file__).resolve().parents[2]
+LABEL = re.compile(r"^\((e\d\d)\)=\s*$", re.MULTILINE)
+TITLE = re.compile(r"\{admonition\}\s*(.+?)\s*$", re.MULTILINE)
+
+
+def computed_from() -> str:
+    """Return a short hash of what the chapters' cells compute from."""
+    digest = hashlib.sha256()
+    files = sorted((ROOT / "attncourse").rglob("*.py"))
+    files += sorted((ROOT / "attncourse" / "data").glob("*"))
+    files += sorted((ROOT / "book" / "measurements").glob("*.json"))
+    for file in files:
+        digest.update(file.relative_to(ROOT).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def use_own_cache(app, config) -> None:
+    """Keep executed chapters only as long as the package stays the same.
+
+    Jupyter's cache looks at a chapter's own cells; this adds the code that
+    they call.
+    """
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    mine = caches / computed_from()
+    if caches.is_dir():
+        for other in caches.iterdir():
+            if other.is_dir() and other != mine:
+                shutil.rmtree(other, ignore_errors=True)
+    config.nb_execution_cache_path = str(mine)
+
+
+class Errata(SphinxDirective):
+    """A table of the documents' errors and where the book corrects them.
+
+    Each ``(e12)=`` in a chapter, followed by its admonition, is one row.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, made from the chapters as they are now."""
+        # Other pages decide what stands here.
+        self.env.note_reread()
+        found = []
+        for name in sorted(self.env.found_docs):
+            source = Path(self.env.doc2path(name))
+            if source.suffix != ".md":
+                continue
+            text = source.read_text(encoding="utf-8")
+            for label in LABEL.finditer(text):
+                title = TITLE.search(text, label.end())
+                found.append(
+                    (label[1], title[1] if title else label[1].upper())
+                )
+        lines = [":::{list-table}", ":class: errata", ":header-rows: 1", ""]
+        lines += ["* - Error", "  - Where it is corrected"]
+        for label, title in sorted(found):
+            lines += [
+                f'* - <span id="error-{label}">{label.upper()}</span>',
+                f"  - {{ref}}`{title} <{label}>`",
+            ]
+        lines.append(":::")
+        box = nodes.container()
+        if found:
+            where = self.env.doc2path(self.env.docname)
+            self.state.nested_parse(StringList(lines, where), 0, box)
+        return box.children
+
+
+def setup(app):
+    """Connect the extension."""
+    # Before myst-nb reads the configuration.
+    app.connect("config-inited", use_own_cache, priority=1)
+    app.add_directive("errata", Errata)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
