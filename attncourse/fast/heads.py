@@ -56,14 +56,19 @@ def projections_of(layer: torch.nn.MultiheadAttention) -> Projections:
         rows = [layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight]
     else:
         rows = [stacked[third] for third in thirds]
-    biases = [None if bias is None else bias[third] for third in thirds]
+    b_query, b_key, b_value = (
+        None if bias is None else bias[third] for third in thirds
+    )
     w_query, w_key, w_value = (matrix.T for matrix in rows)
+    w_output = layer.out_proj.weight.T
     return Projections(
         w_query,
         w_key,
         w_value,
-        layer.out_proj.weight.T,
-        *biases,
+        w_output,
+        b_query,
+        b_key,
+        b_value,
         layer.out_proj.bias,
     )
 
