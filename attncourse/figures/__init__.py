@@ -10,7 +10,7 @@ cells tagged ``remove-input``::
     fig.number("first_weight", weights[0, 0], ".3f")   # {glue:text}`...`
     fig.mistakes("dense")
 
-Blue is a query, orange a key, green a value, purple an output:
+Blue is a query, orange a key, green a value, magenta an output:
 `QUERY`, `KEY`, `VALUE`, `OUTPUT`, `INK`, `MUTED`, `FAINT` are colours for
 Matplotlib, and the page turns them into the reader's light or dark theme.
 """

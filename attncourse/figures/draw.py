@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from attncourse.figures.style import INK, MUTED, SETTINGS, role
+from attncourse.figures.style import INK, MUTED, role
 
 # Above this many cells, numbers are too small to read.
 READABLE = 150
 
 
-def luminance(colour: str | Sequence[float]) -> float:
+def luminance(colour: Any) -> float:
     """Return the relative luminance of a colour, as WCAG 2 defines it.
 
     Examples
@@ -26,7 +25,7 @@ def luminance(colour: str | Sequence[float]) -> float:
     >>> luminance("#ffffff"), luminance("#000000")
     (1.0, 0.0)
     """
-    channels = np.array(to_rgb(colour))
+    channels: np.ndarray = np.array(to_rgb(colour))
     linear = np.where(
         channels <= 0.04045,
         channels / 12.92,
@@ -87,20 +86,27 @@ def heatmap(
         limit = float(np.nanmax(np.abs(array), initial=0.0)) or 1.0
     shades = _shades(colour)
     write = spec is not None and array.size <= READABLE
-    with matplotlib.rc_context(SETTINGS):
-        for (row, column), value in np.ndenumerate(array):
-            _cell(axes, row, column, value, shades, limit)
-            if write:
-                _number(axes, row, column, value, shades, limit, spec)
-        _frame(axes, array.shape, rows, columns)
+    for (row, column), value in np.ndenumerate(array):
+        _cell(axes, row, column, value, shades, limit)
+        if write:
+            _number(axes, row, column, value, shades, limit, spec)
+    _frame(axes, array.shape, rows, columns)
 
 
 def _shades(colour: str) -> LinearSegmentedColormap:
-    full = role(colour).light
-    against = role("key" if colour == "query" else "query").light
+    full = _fixed(role(colour).light)
+    against = _fixed(role("key" if colour == "query" else "query").light)
     return LinearSegmentedColormap.from_list(
         colour, [against, "#ffffff", full]
     )
+
+
+def _fixed(colour: str) -> str:
+    """Return the next colour: one that the page's theme leaves alone.
+
+    A number stands on it in black or white, whatever the theme is.
+    """
+    return f"#{int(colour[1:], 16) ^ 1:06x}"
 
 
 def _fill(value: float, shades: Any, limit: float) -> Any:
@@ -185,22 +191,21 @@ def bars(
             f"heights must have one axis: got shape {heights.shape}"
         )
     look = role(colour)
-    with matplotlib.rc_context(SETTINGS):
-        drawn = axes.bar(
-            range(len(heights)),
-            heights,
-            color=look.light,
-            edgecolor=INK,
-            linewidth=0.6,
-            width=0.7,
-        )
-        if spec is not None:
-            axes.bar_label(drawn, fmt=f"{{:{spec}}}", fontsize=9, padding=2)
-        axes.set_xticks(range(len(heights)))
-        axes.set_xticklabels(
-            labels if labels is not None else range(len(heights))
-        )
-        axes.margins(y=0.15)
+    drawn = axes.bar(
+        range(len(heights)),
+        heights,
+        color=look.light,
+        edgecolor=INK,
+        linewidth=0.6,
+        width=0.7,
+    )
+    if spec is not None:
+        axes.bar_label(drawn, fmt=f"{{:{spec}}}", fontsize=9, padding=2)
+    axes.set_xticks(range(len(heights)))
+    axes.set_xticklabels(
+        labels if labels is not None else list(map(str, range(len(heights))))
+    )
+    axes.margins(y=0.15)
 
 
 def points(
@@ -214,23 +219,22 @@ def points(
     """Draw points of shape (points, 2) with the role's marker."""
     at = np.atleast_2d(np.asarray(at, dtype=np.float64))
     look = role(colour)
-    with matplotlib.rc_context(SETTINGS):
-        axes.scatter(
-            at[:, 0],
-            at[:, 1],
-            s=size * (2 if look.marker == "*" else 1),
+    axes.scatter(
+        at[:, 0],
+        at[:, 1],
+        s=size * (2 if look.marker == "*" else 1),
+        color=look.light,
+        marker=look.marker,
+        zorder=3,
+    )
+    for place, label in zip(at, labels, strict=False):
+        axes.annotate(
+            label,
+            (place[0], place[1]),
+            xytext=(7, 6),
+            textcoords="offset points",
             color=look.light,
-            marker=look.marker,
-            zorder=3,
         )
-        for place, label in zip(at, labels, strict=False):
-            axes.annotate(
-                label,
-                (place[0], place[1]),
-                xytext=(7, 6),
-                textcoords="offset points",
-                color=look.light,
-            )
 
 
 def arrows(
@@ -245,48 +249,46 @@ def arrows(
     ends = np.atleast_2d(np.asarray(to, dtype=np.float64))
     begin = np.asarray(start, dtype=np.float64)
     look = role(colour)
-    with matplotlib.rc_context(SETTINGS):
-        for end in ends:
-            axes.annotate(
-                "",
-                xy=(end[0], end[1]),
-                xytext=(begin[0], begin[1]),
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": look.light,
-                    "linewidth": 2,
-                    "shrinkA": 0,
-                    "shrinkB": 0,
-                },
-            )
-        # Invisible points make the axes large enough for the arrows.
-        axes.scatter([*ends[:, 0], begin[0]], [*ends[:, 1], begin[1]], alpha=0)
-        for end, label in zip(ends, labels, strict=False):
-            axes.annotate(
-                label,
-                (end[0], end[1]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                color=look.light,
-            )
+    for end in ends:
+        axes.annotate(
+            "",
+            xy=(end[0], end[1]),
+            xytext=(begin[0], begin[1]),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": look.light,
+                "linewidth": 2,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+    # Invisible points make the axes large enough for the arrows.
+    axes.scatter([*ends[:, 0], begin[0]], [*ends[:, 1], begin[1]], alpha=0)
+    for end, label in zip(ends, labels, strict=False):
+        axes.annotate(
+            label,
+            (end[0], end[1]),
+            xytext=(5, 5),
+            textcoords="offset points",
+            color=look.light,
+        )
 
 
 def image(
     axes: Axes, pixels: ArrayLike, *, title: str = "", top: float = 1.0
 ) -> None:
     """Draw a grey image: 0 is paper, `top` is ink."""
-    with matplotlib.rc_context(SETTINGS):
-        axes.imshow(
-            np.asarray(pixels),
-            cmap="gray_r",
-            vmin=0,
-            vmax=top,
-            interpolation="nearest",
-        )
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for side in axes.spines.values():
-            side.set_visible(True)
-            side.set_color(MUTED)
-        if title:
-            axes.set_title(title)
+    axes.imshow(
+        np.asarray(pixels),
+        cmap="gray_r",
+        vmin=0,
+        vmax=top,
+        interpolation="nearest",
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(True)
+        side.set_color(MUTED)
+    if title:
+        axes.set_title(title)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from attncourse import questions
 from attncourse.checking import Question
-from attncourse.figures.style import ROLES, SETTINGS
+from attncourse.figures.style import ROLES
 
 # An SVG heavier than this is sent as a picture of dots instead.
 HEAVY_BYTES = 400_000
@@ -65,7 +65,6 @@ def figure_html(figure: Figure, *, alt: str, caption: str = "") -> str:
     else:
         opening = f'<svg role="img" aria-label="{escape(alt, quote=True)}"'
         picture = svg.replace("<svg", opening, 1)
-    # `dark-light` keeps the theme from dimming what already adapts.
     below = f"<figcaption>{_words(caption)}</figcaption>" if caption else ""
     return f'<figure class="course-figure">{picture}{below}</figure>'
 
@@ -82,31 +81,25 @@ def _words(text: str) -> str:
 
 
 def _svg(figure: Figure) -> str:
-    plain = _saved(figure, "course")
-    # The salt is the drawing itself: equal drawings get equal bytes, and
-    # no two drawings on a page share the ids of their parts.
-    svg = _saved(figure, hashlib.sha256(plain.encode()).hexdigest())
+    raw = io.StringIO()
+    with matplotlib.rc_context(
+        {"svg.fonttype": "path", "svg.hashsalt": "course"}
+    ):
+        figure.savefig(raw, format="svg", metadata={"Date": None})
+    svg = raw.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Drawings on one page must not share the ids of their parts.
+    mine = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{mine}-", svg)
     for name, look in ROLES.items():
         svg = svg.replace(look.light, f"var(--course-{name}, {look.light})")
     return svg
 
 
-def _saved(figure: Figure, salt: str) -> str:
-    raw = io.StringIO()
-    settings = {**SETTINGS, "svg.fonttype": "path", "svg.hashsalt": salt}
-    with matplotlib.rc_context(settings):
-        figure.savefig(raw, format="svg", metadata={"Date": None})
-    return raw.getvalue()
-
-
 def _png(figure: Figure, alt: str) -> str:
     raw = io.BytesIO()
-    with matplotlib.rc_context(SETTINGS):
-        figure.savefig(
-            raw, format="png", dpi=DOTS_PER_INCH, facecolor="#ffffff"
-        )
+    figure.savefig(raw, format="png", dpi=DOTS_PER_INCH, facecolor="#ffffff")
     data = base64.b64encode(raw.getvalue()).decode()
     width = round(figure.get_figwidth() * 96)
     return (

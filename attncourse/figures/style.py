@@ -1,6 +1,6 @@
 """The course's colours, and figures that use them in light and dark.
 
-A query is blue, a key orange, a value green, an output purple. Each role
+A query is blue, a key orange, a value green, an output magenta. Each role
 has a marker and a hatch of its own too, so that colour is never the only
 carrier of meaning.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 
@@ -28,11 +29,13 @@ class Role:
     hatch: str
 
 
+# Each light colour occurs nowhere else in a drawing, so that the page can
+# replace it by the theme's.
 ROLES = {
     "query": Role("#0b62c4", "#74b3ff", "o", ""),
     "key": Role("#a85400", "#ffa94d", "s", "//"),
     "value": Role("#0a7a55", "#52d3a2", "D", ".."),
-    "output": Role("#7b2fa8", "#d9a6ff", "*", "xx"),
+    "output": Role("#a0147f", "#f59ad0", "*", "xx"),
     "ink": Role("#1c2733", "#e6e8eb", "x", ""),
     "muted": Role("#5a6775", "#a3adb8", "x", ""),
     "faint": Role("#c9d0d8", "#48525d", "x", ""),
@@ -47,7 +50,7 @@ INK = ROLES["ink"].light
 MUTED = ROLES["muted"].light
 FAINT = ROLES["faint"].light
 
-SETTINGS = {
+SETTINGS: Any = {
     "font.size": 11,
     "font.family": "DejaVu Sans",
     "mathtext.fontset": "dejavusans",
@@ -57,7 +60,7 @@ SETTINGS = {
     "axes.labelcolor": INK,
     "axes.titlesize": 11,
     "axes.titlecolor": INK,
-    "axes.prop_cycle": matplotlib.cycler(
+    "axes.prop_cycle": cycler(
         color=[QUERY, KEY, VALUE, OUTPUT],
         linestyle=["-", "--", "-.", ":"],
     ),
@@ -103,7 +106,8 @@ def new(
     """Return a figure in the course's style, and its axes.
 
     `width` and `height` are in inches; a page shows 6.8 inches at most.
-    Further arguments go to `matplotlib.figure.Figure.subplots`.
+    Further arguments go to `matplotlib.figure.Figure.subplots`. The style
+    stays in force, since Matplotlib reads it whenever something is drawn.
 
     Examples
     --------
@@ -111,6 +115,6 @@ def new(
     >>> axes.shape
     (2,)
     """
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns, **grid)
+    matplotlib.rcParams.update(SETTINGS)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **grid)
