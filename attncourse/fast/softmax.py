@@ -51,7 +51,7 @@ def softmax(scores: Rows, *, axis: int = -1) -> Rows:
 def softmax_with_temperature(scores: Rows, *, temperature: float) -> Rows:
     r"""Return the softmax of the scores divided by a temperature.
 
-    .. math:: a = \mathrm{softmax}(s / T), \qquad T > 0
+    .. math:: a = \mathrm{softmax}(s / \tau), \qquad \tau > 0
 
     Examples
     --------
@@ -110,7 +110,7 @@ def log_sum_exp(scores: Rows, *, axis: int = -1) -> Tensor:
     .. math:: \mathrm{lse}(s) = \log \sum_l e^{s_l}
 
     Source: Blanchard, Higham & Higham (2021), "Accurately computing the
-    log-sum-exp and softmax functions", eq. 1.3.
+    log-sum-exp and softmax functions", sec. 1.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def softmax(scores: Rows, *, axis: int = -1) -> Rows:
 def softmax_with_temperature(scores: Rows, *, temperature: float) -> Rows:
     r"""Return the softmax of the scores divided by a temperature.
 
-    .. math:: a = \mathrm{softmax}(s / T), \qquad T > 0
+    .. math:: a = \mathrm{softmax}(s / \tau), \qquad \tau > 0
 
     A low temperature gives nearly all weight to the highest score, a high
     one gives every key nearly the same.
@@ -109,7 +109,7 @@ def log_sum_exp(scores: Rows, *, axis: int = -1) -> Array:
     zero, so an axis of length zero gives minus infinity.
 
     Source: Blanchard, Higham & Higham (2021), "Accurately computing the
-    log-sum-exp and softmax functions", eq. 1.3.
+    log-sum-exp and softmax functions", sec. 1.
 
     Examples
     --------

@@ -17,7 +17,7 @@ def gradients(scores, upstream, temperature):
     scores : s, shape (..., keys).
     upstream : the gradient of the loss with respect to the weights, the
         shape of `scores`.
-    temperature : a positive number T that all rows share.
+    temperature : a positive number tau that all rows share.
 
     Returns
     -------
@@ -93,7 +93,7 @@ QUESTION = Question(
     stages=(
         Stage("equal", 1.0, "with equal scores each gets its fair share"),
         Stage("rows", 1.0, "at temperature 1 both gradients are right"),
-        Stage("temperature", 1.0, "the chain rule goes through s / T"),
+        Stage("temperature", 1.0, "the chain rule goes through s / tau"),
         Stage("extreme", 0.5, "large scores give no NaN"),
         Stage("inputs", 0.5, "float32 works, the arguments stay unchanged"),
     ),
@@ -183,8 +183,8 @@ QUESTION = Question(
             edits=(("d_scaled / temperature", "d_scaled"),),
             stage="temperature",
             says=(
-                "Your gradient is that with respect to s / T. The scores "
-                "themselves reach the softmax through a division by T, and "
+                "Your gradient is that with respect to s / tau. The scores "
+                "themselves reach the softmax through a division by tau, and "
                 "so does their gradient."
             ),
             section="softmax-temperature",
@@ -194,8 +194,9 @@ QUESTION = Question(
             edits=(("temperature**2", "temperature"),),
             stage="temperature",
             says=(
-                "Your gradient of the temperature lacks a factor 1 / T: the "
-                "derivative of s / T with respect to T is -s / T squared."
+                "Your gradient of the temperature lacks a factor "
+                "1 / tau: the derivative of s / tau with respect to tau is "
+                "-s / tau squared."
             ),
             section="softmax-temperature",
         ),
@@ -205,8 +206,8 @@ QUESTION = Question(
             stage="rows",
             says=(
                 "Your gradient of the temperature has the wrong sign. The "
-                "derivative of s / T with respect to T is negative: warmer "
-                "means closer together."
+                "derivative of s / tau with respect to tau is negative for "
+                "positive s: warmer means closer together."
             ),
             section="softmax-temperature",
         ),
@@ -216,7 +217,7 @@ QUESTION = Question(
             stage="temperature",
             says=(
                 "Your weights are those of temperature 1. The gradients "
-                "are taken at the weights softmax(s / T)."
+                "are taken at the weights softmax(s / tau)."
             ),
             section="softmax-temperature",
         ),
@@ -239,7 +240,7 @@ QUESTION = Question(
             says=(
                 "Your gradient of the temperature does not depend on the "
                 "upstream. It collects, over all scores, the gradient of "
-                "s / T times -s / T squared."
+                "s / tau times -s / tau squared."
             ),
             section="softmax-temperature",
         ),
@@ -275,12 +276,12 @@ QUESTION = Question(
     importance=5,
     minutes=30,
     hints=(
-        "Call z = s / T. What is the gradient with respect to z, and how do "
-        "s and T each reach z?",
+        "Call z = s / tau. What is the gradient with respect to z, and how do "
+        "s and tau each reach z?",
         "For one row: J is diag(a) - a a^T, so J^T g needs one sum over "
         "keys. d_temperature is a single number, whatever the shape.",
-        "dz = a * (g - sum(a * g)); then divide by T for the scores, and "
-        "add up -dz * s / T**2 for the temperature.",
+        "dz = a * (g - sum(a * g)); then divide by tau for the scores, and "
+        "add up -dz * s / tau**2 for the temperature.",
     ),
     picture=lambda result: result[0],
 )

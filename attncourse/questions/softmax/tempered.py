@@ -12,13 +12,14 @@ from attncourse.checking import Case, Misconception, Question, Stage, numerics
 def tempered(scores, temperature, axis):
     """Return the softmax at a temperature, and the soft maximum.
 
-    The soft maximum of scores s at temperature T is T log sum exp(s / T).
-    It is never below the highest score and reaches it as T goes to zero.
+    The soft maximum of scores s at temperature tau is
+    tau log sum exp(s / tau). It is never below the highest score and
+    reaches it as tau goes to zero.
 
     Parameters
     ----------
     scores : array of any number of axes.
-    temperature : a positive number T; the weights are softmax(s / T).
+    temperature : a positive number tau; the weights are softmax(s / tau).
     axis : the axis along which the weights sum to one.
 
     Returns
@@ -156,8 +157,9 @@ QUESTION = Question(
             stage="temperature",
             says=(
                 "Your peak adds the bare logarithm to the highest score. The "
-                "whole log-sum-exp of s / T is multiplied by T: its maximum "
-                "becomes the highest score, its logarithm keeps the factor T."
+                "whole log-sum-exp of s / tau is multiplied by tau: its "
+                "maximum becomes the highest score, its logarithm keeps the "
+                "factor tau."
             ),
             section="softmax-soft-maximum",
         ),
@@ -189,7 +191,7 @@ QUESTION = Question(
             says=(
                 "Your peak is the logarithm of the mean of the exponentials. "
                 "It lies below the highest score; the sum was asked for, "
-                "which makes a difference of T log(number of scores)."
+                "which makes a difference of tau log(number of scores)."
             ),
             section="softmax-soft-maximum",
         ),
@@ -311,8 +313,8 @@ QUESTION = Question(
         "and which does not?",
         "With keepdims=True the maximum and the sum have the shape of the "
         "scores, with length one along the axis: they broadcast.",
-        "The log-sum-exp of s / T is highest / T plus the logarithm of the "
-        "sum of exp((s - highest) / T); multiply it by T.",
+        "The log-sum-exp of s / tau is highest / tau plus the logarithm of "
+        "the sum of exp((s - highest) / tau); multiply it by tau.",
     ),
     picture=lambda result: result[0],
 )
