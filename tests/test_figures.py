@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -231,7 +232,8 @@ def test_the_box_lists_every_mistake_once_and_links_it():
     ElementTree.fromstring(html)
     question = questions.load("dense.attend")
     for each in question.misconceptions:
-        assert html.count(f'href="#{each.section}"') == 1
+        assert f'href="#{each.section}"' in html
+        assert html.count(f"<p>{escape(each.says)} ") == 1
 
 
 def test_what_a_mistake_says_cannot_break_the_page():
@@ -242,4 +244,4 @@ def test_what_a_mistake_says_cannot_break_the_page():
     assert "x &lt; y &amp; &lt;script&gt;" in html
     assert 'href="02_softmax.html#softmax-a"' in html
     assert 'href="errata.html#error-e02"' in html
-    assert "<dt>A b " in html
+    assert "<summary>A b " in html

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from attncourse import questions
-from attncourse.checking import Question
+from attncourse.checking import Misconception, Question
 from attncourse.figures.style import ROLES
 
 # An SVG heavier than this is sent as a picture of dots instead.
@@ -154,33 +154,35 @@ def mistakes_html(unit: str) -> str:
     """Return the box of a unit's common mistakes.
 
     They are the misconceptions of its questions, each once, in the order
-    of the notebook.
+    of the notebook. Every one opens on its explanation.
     """
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for question_id in questions.ids(unit):
         question = questions.load(question_id)
-        if not isinstance(question, Question):
-            continue
-        for each in question.misconceptions:
-            seen.setdefault(each.section, _mistake(unit, each))
+        if isinstance(question, Question):
+            for each in question.misconceptions:
+                key = (each.section, each.name)
+                seen.setdefault(key, _mistake(unit, each))
     return (
         '<div class="admonition mistakes">'
         '<p class="admonition-title">Common mistakes</p>'
-        f"<dl>{''.join(seen.values())}</dl></div>"
+        f"{''.join(seen.values())}</div>"
     )
 
 
-def _mistake(unit: str, each: Any) -> str:
-    name = each.name.replace("_", " ").capitalize()
+def _mistake(unit: str, each: Misconception) -> str:
+    name = escape(each.name.replace("_", " ").capitalize())
     home = each.section.partition("-")[0]
     page = "" if home == unit else f"{questions.stem(home)}.html"
     where = f'<a href="{page}#{escape(each.section)}">Where this is shown</a>'
     error = ""
     if each.error:
         target = f"errata.html#error-{each.error.lower()}"
-        error = f' <a class="error-id" href="{target}">{each.error}</a>'
+        where += f', <a href="{target}">which document says so</a>'
+        error = f' <span class="error-id">{escape(each.error)}</span>'
     return (
-        f"<dt>{escape(name)}{error}</dt><dd>{escape(each.says)} {where}.</dd>"
+        f"<details><summary>{name}{error}</summary>"
+        f"<p>{escape(each.says)} {where}.</p></details>"
     )
 
 
