@@ -233,8 +233,8 @@ print(
 # breaks its claim and returns quietly for one that keeps it. You cannot read the candidates; they come in
 # random order, and each meets a fresh copy of your test.
 #
-# Right ones differ in style and some compute in single precision, so compare with a tolerance. Rejecting a
-# right one costs all points of this exercise.
+# Right ones differ in style and some compute in single precision, so compare with a tolerance, such as
+# `np.allclose(one, other, rtol=1e-4, atol=1e-4)`. Rejecting a right one costs all points of this exercise.
 
 # %% role="answer" question="masks.audit"
 def test_causal(candidate):
