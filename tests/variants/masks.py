@@ -52,16 +52,10 @@ def cache_by_counting_back(lengths, *, queries, keys):
 # masks.cache, wrong
 
 
-def cache_of_the_package(lengths, *, queries, keys):
-    from attncourse.reference.masks import (
-        causal_mask,
-        combine_masks,
-        padding_mask,
-    )
-
-    return combine_masks(
-        padding_mask(lengths, keys=keys), causal_mask(queries, keys)
-    )
+def cache_right_for_equal_lengths(lengths, *, queries, keys):
+    if len({int(length) for length in lengths}) > 1:
+        return cache_for_one_query(lengths, queries=queries, keys=keys)
+    return cache_with_loops(lengths, queries=queries, keys=keys)
 
 
 def cache_for_one_query(lengths, *, queries, keys):
@@ -555,7 +549,7 @@ RIGHT = {
 }
 WRONG = {
     "masks.cache": [
-        cache_of_the_package,
+        cache_right_for_equal_lengths,
         cache_for_one_query,
         cache_of_the_first_sequence,
         cache_own_place_only,

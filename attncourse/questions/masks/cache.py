@@ -159,6 +159,24 @@ QUESTION = Question(
             section="masks-cache",
         ),
         Misconception(
+            "padding_and_causal",
+            edits=(
+                (
+                    "place <= stands[:, :, None]",
+                    "(place <= keys - queries + number[:, None])"
+                    " & (place < filled[:, None, None])",
+                ),
+            ),
+            stage="ragged",
+            says=(
+                "You combine a padding mask with a causal mask that is "
+                "aligned to the end of the buffer. In a sequence that does "
+                "not fill its buffer the queries then stand too late, and "
+                "see one another's future."
+            ),
+            section="masks-cache",
+        ),
+        Misconception(
             "padding_only",
             edits=(("np.arange(queries)", "np.full(queries, queries - 1)"),),
             stage="square",
