@@ -1,3 +1,3 @@
 """Questions of unit 04: dense attention."""
 
-ORDER = ("attend",)
+ORDER = ("attend", "predict", "repair", "backward", "audit")

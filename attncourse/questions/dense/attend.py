@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attncourse.checking import Case, Misconception, Question, Stage, numerics
+from attncourse.checking import Case, Question, Stage, numerics
+from attncourse.questions.dense._attend_mistakes import MISCONCEPTIONS
 
 
 def attend(q, k, v):
@@ -47,7 +48,7 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case("one_key", (draw(3, 5), draw(1, 5), draw(1, 7)))
     yield Case(
         "weights",
-        (draw(3, 5), draw(5, 5), np.eye(5)),
+        (draw(3, 5), draw(7, 5), np.eye(7)),
         note="with one-hot values the output is the weight matrix",
     )
     yield Case(
@@ -66,11 +67,34 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         tolerance=numerics.tolerance(terms=16, magnitude=1e2),
         note="one query is ten thousand times longer",
     )
+    direction = draw(1, 4)
+    direction = direction / np.linalg.norm(direction)
+    along = rng.permutation([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
+    yield Case(
+        "extreme",
+        (40 * direction, along * direction, draw(5, 3)),
+        tolerance=numerics.tolerance(terms=16, magnitude=1e2),
+        note="scores from 20 to 100: the best is clear, the others large",
+    )
     yield Case(
         "inputs",
         (draw(3, 5), draw(7, 5), draw(7, 2)),
         untouched=True,
         note="the arguments must be left as they were",
+    )
+    yield Case(
+        "inputs",
+        (draw(3, 10)[:, ::2], draw(7, 10)[:, ::2], draw(7, 4)[:, ::2]),
+        readonly=True,
+        note="every second column of wider arrays, not to be written to",
+    )
+    yield Case(
+        "inputs",
+        tuple(
+            draw(*shape).astype(np.float32)
+            for shape in ((3, 5), (2, 5), (2, 7))
+        ),
+        note="arguments in single precision",
     )
 
 
@@ -89,34 +113,7 @@ QUESTION = Question(
         Stage("extreme", 0.25, "very large scores give no NaN"),
         Stage("inputs", 0.25, "the arguments are not changed"),
     ),
-    misconceptions=(
-        Misconception(
-            "no_scale",
-            edits=(("scores / scale", "scores"),),
-            stage="weights",
-            error="E02",
-            says=(
-                "Your weights are the softmax of the bare dot products. "
-                "Their variance grows with the width; dividing by its "
-                "square root keeps the softmax from saturating."
-            ),
-            section="dense-no-scale",
-        ),
-        Misconception(
-            "over_queries",
-            edits=(
-                ("scores.max(axis=-1", "scores.max(axis=-2"),
-                ("exponentials.sum(axis=-1", "exponentials.sum(axis=-2"),
-            ),
-            stage="weights",
-            says=(
-                "Your weights are normalised over the queries: the columns "
-                "sum to one, the rows do not. Each query must share out "
-                "one unit of weight among the keys."
-            ),
-            section="dense-over-queries",
-        ),
-    ),
+    misconceptions=MISCONCEPTIONS,
     tolerance=numerics.tolerance(terms=64),
     difficulty=2,
     importance=5,
