@@ -17,6 +17,13 @@ TYPED = re.compile(
 )
 # Constants that belong to a definition; nothing computes them.
 DEFINED = {"10000"}
+# "Section 3.1" names a place, whoever numbered it.
+PLACE = re.compile(
+    r"(?:\b(?:sections?|sec\.|equations?|eqs?\.|appendix|table|figure|"
+    r"theorem|algorithm|chapters?)|\u00a7)\s*\d+(?:\.\d+)*"
+    r"(?:\s*(?:,|and|to|-|\u2013)\s*\d+(?:\.\d+)*)*",
+    re.IGNORECASE,
+)
 FENCE = re.compile(r"^(\s*)(`{3,}|:{3,}|~{3,})\s*(\{([\w:-]+)\})?(.*)$")
 OPTION = re.compile(r"^\s*:[\w-]+:")
 LABEL = re.compile(r"^\s*\(([\w:.-]+)\)=\s*$", re.MULTILINE)
@@ -92,6 +99,7 @@ def prose(text: str) -> list[tuple[int, str]]:
         line = re.sub(r"`+[^`]*`+", " ", line)
         line = re.sub(r"\]\([^)]*\)", "]", line)
         line = re.sub(r"https?://\S+", " ", line)
+        line = PLACE.sub(" ", line)
         line = re.sub(r"^\$\$\s*\([\w-]+\)\s*$", "$$", line)
         line = re.sub(r"\\label\{[^}]*\}|<!--.*?-->", " ", line)
         kept.append((number, line))
