@@ -27,7 +27,8 @@ Values = Float[Array, VALUES]
 Scores = Float[Array, SCORES]
 Weights = Float[Array, SCORES]
 Output = Float[Array, OUTPUT]
-Mask = Bool[Array, SCORES]
+# One mask row may serve all queries, one column all keys.
+Mask = Bool[Array, "*#batch #queries #keys"]
 
 
 def real(name: str, value: Any, axes: str = "") -> Array:

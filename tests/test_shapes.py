@@ -2,13 +2,14 @@
 
 import importlib
 import inspect
+import pkgutil
 
 import numpy as np
 import pytest
 from beartype import beartype
 from jaxtyping import jaxtyped
 
-from attncourse import questions, shapes
+from attncourse import reference, shapes
 
 RNG = np.random.default_rng(3)
 
@@ -24,33 +25,54 @@ def draw(*shape):
 
 def public_functions():
     """Return every public function of the reference, by module."""
-    for unit in questions.UNITS:
-        module = importlib.import_module(f"attncourse.reference.{unit}")
-        for name, value in vars(module).items():
+    for _, name, _ in pkgutil.iter_modules(reference.__path__):
+        module = importlib.import_module(f"attncourse.reference.{name}")
+        for each, value in vars(module).items():
             if (
                 inspect.isfunction(value)
                 and value.__module__ == module.__name__
-                and not name.startswith("_")
+                and not each.startswith("_")
             ):
-                yield f"{unit}.{name}", value
+                yield f"{name}.{each}", value
 
 
 Q, K, V = draw(2, 3, 5), draw(2, 7, 5), draw(2, 7, 11)
+MASK = np.ones((3, 7), bool)
 CALLS = {
+    "lookup.gaussian_kernel": [((Q, K), {"bandwidth": 1.0})],
+    "lookup.kernel_regression": [((Q, K, V), {"bandwidth": 1.0})],
+    "lookup.hard_lookup": [((Q, K, V), {})],
+    "lookup.soft_lookup": [((Q[0], K, V), {"temperature": 1.0})],
     "softmax.softmax": [((Q,), {}), ((Q,), {"axis": 1})],
     "softmax.masked_softmax": [((Q, Q > 0), {})],
+    "softmax.log_softmax": [((Q,), {})],
+    "softmax.entropy": [((np.full((2, 3, 5), 0.2),), {})],
+    "scores.dot_scores": [((Q, K), {})],
+    "scores.cosine_scores": [((Q, K), {})],
+    "scores.scaled_scores": [((Q, K), {})],
+    "scores.bilinear_scores": [((Q, draw(2, 7, 11), draw(5, 11)), {})],
+    "scores.additive_scores": [
+        ((Q, draw(2, 7, 11), draw(5, 13), draw(11, 13), draw(13)), {})
+    ],
     "dense.attention_weights": [((Q, K), {}), ((Q, K[:1]), {})],
     "dense.attention": [
         ((Q, K, V), {}),
         ((Q[0], K, V), {}),
-        ((Q, K, V), {"mask": np.ones((3, 7), bool)}),
+        ((Q, K, V), {"mask": MASK}),
     ],
-    "dense.attention_backward": [((Q, K, V, draw(2, 3, 11)), {})],
-    "scores.dot_scores": [((Q, K), {})],
-    "scores.cosine_scores": [((Q, K), {})],
-    "scores.scaled_scores": [((Q, K), {})],
+    "dense.attention_backward": [
+        ((Q, K, V, draw(2, 3, 11)), {}),
+        ((Q, K, V, draw(2, 3, 11)), {"mask": MASK}),
+    ],
     "masks.causal_mask": [((3, 7), {})],
     "masks.padding_mask": [((np.array([3, 1]),), {"keys": 5})],
+    "masks.combine_masks": [((MASK, MASK[:1]), {})],
+    "heads_parts.project": [((Q, draw(5, 13), draw(13)), {})],
+    "heads_parts.split_heads": [((draw(2, 3, 15),), {"heads": 5})],
+    "heads_parts.merge_heads": [((draw(2, 5, 3, 7),), {})],
+    "positions.sinusoidal": [((np.arange(7.0),), {"dim": 6})],
+    "positions.rotary": [((draw(2, 7, 6), np.arange(7.0)), {})],
+    "positions.alibi_slopes": [((5,), {})],
 }
 
 

@@ -51,7 +51,7 @@ def project(
     x: Tokens,
     weight: Float[Array, "width out_width"],
     bias: Float[Array, "out_width"] | None = None,
-) -> Tokens:
+) -> Float[Array, "*#batch tokens out_width"]:
     r"""Return every row of `x` times one matrix, plus one bias.
 
     .. math:: Y = X W + b
