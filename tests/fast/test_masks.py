@@ -56,6 +56,18 @@ def test_combining_changes_no_mask_and_copies_a_single_one():
     assert mask.sum().item() == 6
 
 
+def test_masks_may_have_no_keys():
+    nothing = torch.tensor([0, 0])
+    assert fast.padding_mask(nothing, keys=0).shape == (2, 1, 0)
+    assert fast.causal_mask(2, 0).shape == (2, 0)
+
+
+def test_masked_mean_of_a_single_position_is_its_value():
+    values = torch.tensor([[2.5, 7.0]])
+    mask = torch.tensor([[True, False]])
+    assert fast.masked_mean(values, mask).item() == 2.5
+
+
 def test_masks_are_made_on_the_device_that_is_asked_for():
     assert fast.causal_mask(2, 3, device="meta").device.type == "meta"
     lengths = torch.ones(2, dtype=torch.int64, device="meta")
