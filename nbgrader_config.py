@@ -1,7 +1,8 @@
 """Nbgrader's settings for the course; see its documentation for the rest.
 
 Run `attncourse sync` first: it writes the source notebooks. Everything of
-a class lies under classroom/, which git ignores.
+a class lies under classroom/, which git ignores, or in the folder that the
+environment variable ATTNCOURSE_CLASSROOM names.
 """
 
 import os
@@ -36,7 +37,9 @@ c = get_config()
 tools_on_path()
 
 here = os.path.dirname(os.path.abspath(__file__))
-classroom = os.path.join(here, "classroom")
+classroom = os.path.abspath(
+    os.environ.get("ATTNCOURSE_CLASSROOM") or os.path.join(here, "classroom")
+)
 os.makedirs(classroom, exist_ok=True)
 
 c.CourseDirectory.course_id = "attncourse"
@@ -46,7 +49,7 @@ for step in ("release", "submitted", "autograded", "feedback", "solution"):
     setattr(
         c.CourseDirectory,
         f"{step}_directory",
-        os.path.join("classroom", step),
+        os.path.join(classroom, step),
     )
 c.CourseDirectory.db_url = "sqlite:///" + os.path.join(
     classroom, "gradebook.db"
@@ -58,6 +61,7 @@ c.CsvExportPlugin.to = os.path.join(classroom, "grades.csv")
 c.Execute.timeout = CELL_SECONDS
 c.Execute.timeout_func = seconds_for
 c.Execute.interrupt_on_timeout = True
+c.Execute.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
 c.Autograde.sanitize_preprocessors = [
     ClearOutput,
     MendSubmission,

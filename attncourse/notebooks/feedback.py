@@ -15,6 +15,7 @@ from typing import Any
 
 from nbformat.notebooknode import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import List
 
 from attncourse import questions
 from attncourse.checking.draw import as_html, as_text
@@ -35,6 +36,9 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
 
 class TellVerdicts(NbGraderPreprocessor):
     """Replace outputs by verdicts, and tests by their visible part."""
+
+    # nbconvert sets it for every step of an HTML export.
+    display_data_priority = List(["text/html", "text/plain"]).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple:
         """Rewrite a graded notebook in place, for its student."""

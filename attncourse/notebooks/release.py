@@ -15,9 +15,13 @@ from attncourse.notebooks.authored import BEGIN, END, AuthorError
 from attncourse.notebooks.course import tools_on_path, unit_of
 
 HIDDEN = re.compile(
-    r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", re.DOTALL
+    r"^### BEGIN HIDDEN TESTS\n(.*?)^### END HIDDEN TESTS$\n?",
+    re.DOTALL | re.MULTILINE,
 )
-SOLVED = re.compile(rf"{BEGIN}\n(.*?)^[ \t]*{END}", re.DOTALL | re.MULTILINE)
+SOLVED = re.compile(
+    rf"^[ \t]*{BEGIN}\n(.*?)^[ \t]*{END}[ \t]*$\n?",
+    re.DOTALL | re.MULTILINE,
+)
 # What stands in hidden tests only.
 TELLTALES = ("BEGIN SOLUTION", "END SOLUTION", "HIDDEN TESTS", "key=")
 
