@@ -1,0 +1,3 @@
+"""Questions of unit 03, scores."""
+
+ORDER = ("correlate", "joint", "calibrate", "predict", "audit")
