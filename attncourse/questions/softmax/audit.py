@@ -19,13 +19,18 @@ def another_softmax(scores, axis=-1):
     return np.exp(scores - total)
 
 
+def single_softmax(scores, axis=-1):
+    """Return the softmax, computed in single precision."""
+    return one_softmax(np.asarray(scores, dtype=np.float32), axis=axis)
+
+
 QUESTION = Audit(
     id="softmax.audit",
     title="Is this a softmax?",
     function_name="test_softmax",
     points=3,
     needed=5,
-    right=(one_softmax, another_softmax),
+    right=(one_softmax, another_softmax, single_softmax),
     wrong=(
         edited(one_softmax, ("scores - highest", "scores")),
         edited(
@@ -46,7 +51,6 @@ QUESTION = Audit(
         "Let the sizes of the axes differ, ask for an axis that is not the "
         "last, and make some scores very large and some rows very low.",
         "A right function may differ from your expectation by rounding: "
-        "compare with np.testing.assert_allclose. And does it leave its "
-        "argument alone?",
+        "compare with a tolerance. And does it leave its argument alone?",
     ),
 )
