@@ -34,8 +34,7 @@ def projections_of(layer: torch.nn.MultiheadAttention) -> Projections:
     """Return the numbers of torch's own layer, as this course holds them.
 
     They are views: training the layer trains what is returned. torch
-    stores each matrix transposed, and the first three in one where query,
-    key and value tokens have one width.
+    stores each matrix transposed, and often the first three in one.
 
     Examples
     --------
@@ -45,8 +44,8 @@ def projections_of(layer: torch.nn.MultiheadAttention) -> Projections:
     """
     if layer.bias_k is not None or layer.add_zero_attn:
         raise ValueError(
-            "layer must not add keys of its own: got add_bias_kv or "
-            "add_zero_attn"
+            "layer must not add keys of its own: "
+            "got add_bias_kv or add_zero_attn"
         )
     width = layer.embed_dim
     # Slices, not chunks: a step of an optimiser must reach them.
@@ -60,12 +59,11 @@ def projections_of(layer: torch.nn.MultiheadAttention) -> Projections:
         None if bias is None else bias[third] for third in thirds
     )
     w_query, w_key, w_value = (matrix.T for matrix in rows)
-    w_output = layer.out_proj.weight.T
     return Projections(
         w_query,
         w_key,
         w_value,
-        w_output,
+        layer.out_proj.weight.T,
         b_query,
         b_key,
         b_value,
