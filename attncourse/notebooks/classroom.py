@@ -76,6 +76,12 @@ class Class:
         name = f"{self.course.source_notebook(stem).stem}.html"
         return self.folder / "feedback" / student / stem / name
 
+    def grades(self) -> list[dict[str, str]]:
+        """Return the rows of nbgrader's last export."""
+        file = self.folder / "grades.csv"
+        with file.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
     def fingerprint(self, stem: str, grader: str) -> str:
         """Return a digest of all that a unit's grades depend on."""
         source = self.course.source_notebook(stem)
@@ -114,15 +120,13 @@ class Steps:
             self.api.generate_feedback(stem, student), f"{stem} of {student}"
         )
 
-    def export(self) -> list[dict[str, str]]:
-        """Return the rows of nbgrader's own export."""
+    def export(self) -> None:
+        """Write the grades with nbgrader's own export."""
         from nbgrader.plugins import CsvExportPlugin
 
         plugin = CsvExportPlugin(config=self.api.config)
         with self.api.gradebook as gradebook:
             plugin.export(gradebook)
-        with open(plugin.to, newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
 
     def _must(self, result: dict[str, Any], what: str) -> None:
         if not result["success"]:

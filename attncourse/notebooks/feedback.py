@@ -130,7 +130,8 @@ def rebuilt(
     notes: tuple[str, ...] = ()
     error = told.get("error")
     if not told:
-        error = next(iter(sorted(filter(_is_builtin, errors))), None)
+        known = sorted(filter(_is_builtin, errors - TOO_LONG))
+        error = known[0] if known else None
         notes = (_why_untold(errors),) if points == 0 else ()
     return Result(
         question_id=question.id,

@@ -50,7 +50,9 @@ def release(sources: Mapping[str, Any]) -> dict[str, str]:
     """
     import nbformat
 
-    made = {}
+    made: dict[str, str] = {}
+    if not sources:
+        return made
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary).resolve()
         for stem, notebook in sources.items():

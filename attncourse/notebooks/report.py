@@ -40,9 +40,8 @@ def run_class(course: Course, *, fresh: bool = False) -> int:
     who = plan(stems)
     class_ = Class(course, folder)
     hand_in(class_, who)
-    with class_.steps() as steps:
-        failed = grade(class_, stems, steps)
-        rows = steps.export()
+    failed = grade(class_, stems)
+    rows = class_.grades()
     print()
     print("\n".join(table(rows, class_, stems, who)))
     print()
@@ -70,34 +69,44 @@ def hand_in(class_: Class, who: Sequence[tuple[str, str, Hand]]) -> None:
         class_.submit(stem, student, written(hand.fill(source, blank, asked)))
 
 
-def grade(class_: Class, stems: Sequence[str], steps: Steps) -> list[str]:
+def grade(class_: Class, stems: Sequence[str]) -> list[str]:
     """Grade the units that changed, saying so; return what failed."""
     done = class_.folder / "done.json"
     known = json.loads(done.read_text()) if done.exists() else {}
     grader = grader_digest(class_.course)
     digests = {stem: class_.fingerprint(stem, grader) for stem in stems}
     todo = [stem for stem in stems if known.get(stem) != digests[stem]]
-    total = sum(len(class_.students(stem)) for stem in todo)
     if not todo:
         print("Nothing has changed since the class was graded.")
-    progress = Progress(total)
+        return []
+    progress = Progress(sum(len(class_.students(stem)) for stem in todo))
     failed = []
-    for stem in todo:
-        steps.generate(stem, anew=True)
-        problems = []
-        for student in class_.students(stem):
-            progress.next(f"{stem}: {student}")
-            try:
-                steps.autograde(stem, student)
-                steps.feedback(stem, student)
-            except CourseError as error:
-                problems.append(str(error))
-        failed += problems
-        if not problems:
-            known[stem] = digests[stem]
-            done.write_text(json.dumps(known, indent=1))
+    with class_.steps() as steps:
+        for stem in todo:
+            problems = _grade_unit(class_, stem, steps, progress)
+            failed += problems
+            if not problems:
+                known[stem] = digests[stem]
+        steps.export()
     progress.end()
+    # Written last: an interrupted run is repeated, never believed.
+    done.write_text(json.dumps(known, indent=1))
     return failed
+
+
+def _grade_unit(
+    class_: Class, stem: str, steps: Steps, progress: Progress
+) -> list[str]:
+    steps.generate(stem, anew=True)
+    problems = []
+    for student in class_.students(stem):
+        progress.next(f"{stem}: {student}")
+        try:
+            steps.autograde(stem, student)
+            steps.feedback(stem, student)
+        except CourseError as error:
+            problems.append(str(error))
+    return problems
 
 
 class Progress:
