@@ -374,7 +374,7 @@ def audit_in_torch(candidate):
     q, k = torch.randn(2, 3, 7).double(), torch.randn(2, 5, 7).double()
     want = torch.einsum("bqd,bkd->bqk", q, k) / 7**0.5
     got = torch.as_tensor(np.asarray(candidate(q.numpy(), k.numpy())))
-    assert torch.allclose(got, want, atol=1e-6)
+    assert torch.allclose(got.double(), want, atol=1e-4)
 
 
 def audit_accepting_everything(candidate):
