@@ -117,7 +117,7 @@ QUESTION = Question(
                 "second softmax sees numbers between 0 and 1 only. Give the "
                 "loss the scores themselves."
             ),
-            section="softmax-twice",
+            section="softmax-one-softmax-too-many",
         ),
         Misconception(
             "across_the_batch",
@@ -132,7 +132,7 @@ QUESTION = Question(
                 "classes. A lone example then has no loss at all, and every "
                 "other one's changes with its neighbours."
             ),
-            section="softmax-axis",
+            section="softmax-along-which-axis",
         ),
         Misconception(
             "one_sum_for_everything",
@@ -148,7 +148,7 @@ QUESTION = Question(
                 "You divide by the sum over the whole batch. Each example's "
                 "classes share out one unit of weight among themselves."
             ),
-            section="softmax-axis",
+            section="softmax-along-which-axis",
         ),
         Misconception(
             "logarithm_of_the_weight",
@@ -162,7 +162,7 @@ QUESTION = Question(
                 "logarithm is minus infinity. Subtract the log-sum-exp from "
                 "the score: no small number is formed."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "clipped",
@@ -179,7 +179,7 @@ QUESTION = Question(
                 "its gradient vanishes, exactly where the model is most "
                 "wrong."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "overflow",
@@ -205,7 +205,7 @@ QUESTION = Question(
                 "label says. A loss that does not look at the label rewards "
                 "being sure, not being right."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "no_minus",
@@ -215,7 +215,7 @@ QUESTION = Question(
                 "Your loss is negative: it is the mean logarithm itself. "
                 "The better the prediction, the smaller a loss must be."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "summed",
@@ -225,7 +225,7 @@ QUESTION = Question(
                 "You sum over the examples. The loss then grows with the "
                 "batch; the mean was asked for."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "logarithm_of_the_mean",
@@ -236,7 +236,7 @@ QUESTION = Question(
                 "logarithm. Each example has a loss of its own; the losses "
                 "are averaged."
             ),
-            section="softmax-log",
+            section="softmax-logarithm-of-a-weight",
         ),
         Misconception(
             "scores_overwritten",

@@ -210,7 +210,7 @@ QUESTION = Question(
                 "was asked for. Over which axis weights share out is part of "
                 "the question; the wrong one often runs without an error."
             ),
-            section="softmax-axis",
+            section="softmax-along-which-axis",
         ),
         Misconception(
             "one_sum_for_everything",
@@ -227,7 +227,7 @@ QUESTION = Question(
                 "compete with one another: an example's weights change with "
                 "its neighbours."
             ),
-            section="softmax-axis",
+            section="softmax-along-which-axis",
         ),
         Misconception(
             "one_maximum_for_everything",
@@ -275,7 +275,7 @@ QUESTION = Question(
                 "so the second softmax sees scores that hardly differ, and "
                 "makes nearly equal weights of them."
             ),
-            section="softmax-twice",
+            section="softmax-one-softmax-too-many",
         ),
         Misconception(
             "axis_kept",
@@ -285,7 +285,7 @@ QUESTION = Question(
                 "Your peak keeps the axis, with length one. The contract "
                 "asks for the shape of the scores without that axis."
             ),
-            section="softmax-axis",
+            section="softmax-along-which-axis",
         ),
         Misconception(
             "scores_overwritten",
