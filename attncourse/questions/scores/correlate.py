@@ -248,7 +248,7 @@ QUESTION = Question(
             section="scores-sign",
         ),
         Misconception(
-            "scaled_as_well",
+            "scaled_by_width",
             edits=(
                 ("products / safe", "products / safe / np.sqrt(q.shape[-1])"),
             ),

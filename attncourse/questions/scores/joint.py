@@ -248,7 +248,7 @@ QUESTION = Question(
             section="scores-hidden-sum",
         ),
         Misconception(
-            "scaled_as_well",
+            "scaled_by_hidden",
             edits=(
                 ("hidden @ v_score", "hidden @ v_score / len(bias) ** 0.5"),
             ),
