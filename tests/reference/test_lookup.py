@@ -163,6 +163,45 @@ def test_no_queries_give_no_rows_and_one_key_gives_its_value():
     )
 
 
+def test_values_may_have_leading_axes_of_their_own():
+    v = normal(11, 7, 2)
+    got = hard_lookup(normal(2, 1, 3, 5, seed=8), K, v)
+    assert got.shape == (2, 11, 3, 2)
+    one = hard_lookup(normal(2, 1, 3, 5, seed=8)[1, 0], K, v[4])
+    np.testing.assert_array_equal(got[1, 4], one)
+
+
+def test_a_batch_reads_from_a_batch_of_values():
+    q, v = normal(2, 3, 5), normal(2, 7, 2)
+    got = soft_lookup(q, K, v, temperature=1)
+    one = soft_lookup(q[1], K, v[1], temperature=1)
+    np.testing.assert_allclose(got[1], one)
+
+
+@pytest.mark.parametrize("axes", [(2,), (4,), (2, 4), (4, 3)])
+def test_leading_axes_of_the_values_must_fit(axes):
+    q, k, v = normal(2, 3, 3, 5), normal(7, 5), normal(*axes, 7, 2)
+    for lookup, size in (
+        (soft_lookup, {"temperature": 1}),
+        (kernel_regression, {"bandwidth": 1}),
+        (hard_lookup, {}),
+    ):
+        with pytest.raises(ValueError, match=r"leading axes of .* and values"):
+            lookup(q, k, v, **size)
+
+
+@pytest.mark.parametrize("axes", [(2,), (4,), (2, 4), (4, 3)])
+def test_leading_axes_of_queries_and_keys_must_fit(axes):
+    with pytest.raises(ValueError, match="leading axes of queries and keys"):
+        soft_lookup(normal(2, 3, 3, 5), normal(*axes, 7, 5), V, temperature=1)
+
+
+def test_a_batch_of_hard_lookups_needs_a_key_in_each():
+    with pytest.raises(ValueError, match="must have a key to find"):
+        hard_lookup(normal(2, 3, 5), normal(2, 0, 5), normal(2, 0, 2))
+    assert hard_lookup(normal(2, 0, 5), K, V).shape == (2, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
