@@ -85,8 +85,8 @@ def multi_head_attention(
 ) -> Tokens:
     r"""Return, for each token of `x`, what all heads read in `context`.
 
-    .. math:: Y = [Z_1, \dots, Z_H]\, W_O + b_O, \qquad
-              Z_h = \mathrm{attention}(Q_h, K_h, V_h)
+    .. math:: Y = [Z_1, \dots, Z_h]\, W_O + b_O, \qquad
+              Z_r = \mathrm{attention}(Q_r, K_r, V_r)
 
     Parameters
     ----------

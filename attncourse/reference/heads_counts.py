@@ -22,11 +22,12 @@ def parameter_count(
 ) -> int:
     r"""Return how many numbers a layer trains.
 
-    .. math:: \underbrace{d\,H c}_{W_Q} + \underbrace{2\,d\,G c}_{W_K, W_V}
-              + \underbrace{H c\,d}_{W_O} \qquad (+\ H c + 2\,G c + d)
+    .. math:: \underbrace{d\,h\,d_k}_{W_Q} + \underbrace{2\,d\,g\,d_k}_{
+              W_K, W_V} + \underbrace{h\,d_k\,d}_{W_O}
+              \quad (+\ h\,d_k + 2\,g\,d_k + d)
 
-    with d the width, H heads, G groups and c the dim of a head; the
-    bracket counts the biases. With H c = d and G = H that is 4 d² + 4 d.
+    with d the width, h heads, g groups and d_k the dim of a head; the
+    bracket counts the biases. With h d_k = d and g = h: 4 d² + 4 d.
 
     Examples
     --------
