@@ -12,20 +12,45 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).resolve().parents[2]
+# Parts of the package that no chapter runs.
+UNUSED = {"__main__.py", "cli.py", "grading", "notebooks"}
 LABEL = re.compile(r"^\((e\d\d)\)=\s*$", re.MULTILINE)
-TITLE = re.compile(r"\{admonition\}\s*(.+?)\s*$", re.MULTILINE)
+TITLE = re.compile(r"\{admonition\}[^(\n]*\(E\d\d\)(?:: *(.+?))? *$", re.M)
+BODY = re.compile(r"\n\n?((?:[^:\n].*\n)+)")
 
 
 def computed_from() -> str:
     """Return a short hash of what the chapters' cells compute from."""
     digest = hashlib.sha256()
-    files = sorted((ROOT / "attncourse").rglob("*.py"))
+    package = ROOT / "attncourse"
+    files = [
+        file
+        for file in sorted(package.rglob("*.py"))
+        if file.relative_to(package).parts[0] not in UNUSED
+    ]
     files += sorted((ROOT / "attncourse" / "data").glob("*"))
     files += sorted((ROOT / "book" / "measurements").glob("*.json"))
     for file in files:
         digest.update(file.relative_to(ROOT).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def claim(text: str) -> str:
+    """Return what the box at the start of `text` says: its title's end.
+
+    A title that is a number only is completed by the first sentence.
+    """
+    title = TITLE.search(text)
+    if title and title[1]:
+        said = title[1]
+    else:
+        body = BODY.search(text, title.end() if title else 0)
+        said = " ".join((body[1] if body else "").split())
+        said = re.split(r"(?<=[.;:?])\s", said)[0].rstrip(".;:")
+    # Roles lead to places that the table does not need.
+    said = re.sub(r"\{[\w:]+\}`([^`<]*?)\s*(?:<[^`]*>)?`", r"\1", said)
+    return said[:1].upper() + said[1:]
 
 
 def use_own_cache(app, config) -> None:
@@ -60,16 +85,15 @@ class Errata(SphinxDirective):
                 continue
             text = source.read_text(encoding="utf-8")
             for label in LABEL.finditer(text):
-                title = TITLE.search(text, label.end())
-                found.append(
-                    (label[1], title[1] if title else label[1].upper())
-                )
+                found.append((label[1], claim(text[label.end() :])))
         lines = [":::{list-table}", ":class: errata", ":header-rows: 1", ""]
-        lines += ["* - Error", "  - Where it is corrected"]
-        for label, title in sorted(found):
+        lines += ["* - Error", "  - What they say"]
+        for label, said in sorted(found):
+            name = label.upper()
             lines += [
-                f'* - <span id="error-{label}">{label.upper()}</span>',
-                f"  - {{ref}}`{title} <{label}>`",
+                f'* - <span id="error-{label}"></span>'
+                f"{{ref}}`{name} <{label}>`",
+                f"  - {said}",
             ]
         lines.append(":::")
         box = nodes.container()
