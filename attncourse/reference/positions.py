@@ -193,8 +193,8 @@ def alibi_slopes(heads: int) -> Float[Array, "heads"]:
     heads = count("heads", heads)
     power = 1 << (heads.bit_length() - 1)  # the largest power of two within
     slopes = 2.0 ** (-8.0 * np.arange(1, power + 1) / power)
-    between = 2.0 ** (-4.0 * np.arange(1, 2 * power, 2) / power)
-    return np.concatenate([slopes, between[: heads - power]])
+    odd = np.arange(heads - power) * 2 + 1  # none where heads is a power
+    return np.concatenate([slopes, 2.0 ** (-4.0 * odd / power)])
 
 
 def alibi_bias(

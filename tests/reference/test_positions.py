@@ -89,6 +89,10 @@ def test_a_width_that_does_not_split_into_pairs_is_refused(dim, error, says):
         pos.frequencies(dim)
 
 
+def test_a_base_below_one_makes_later_clocks_faster():
+    assert pos.frequencies(4, base=0.25).tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize("base", [0.0, -1.0, math.nan])
 def test_a_base_that_is_not_positive_is_refused(base):
     with pytest.raises(ValueError, match="base must be positive: got"):
@@ -366,6 +370,13 @@ def test_rotary_takes_positions_for_each_example_and_shares_over_heads():
     got = pos.rotary(x, at)
     for b, h in np.ndindex(2, 3):
         np.testing.assert_allclose(got[b, h], pos.rotary(x[b, h], at[b, 0]))
+
+
+def test_rotary_pairs_examples_with_their_positions():
+    x, at = normal(2, 5, 4), np.arange(10).reshape(2, 5)
+    got = pos.rotary(x, at)
+    for b in range(2):
+        np.testing.assert_allclose(got[b], pos.rotary(x[b], at[b]))
 
 
 def test_rotary_pins_its_errors():
