@@ -172,7 +172,10 @@ def grouped_attention(
         every = (*mask.shape[:-3], heads, *mask.shape[-2:])
         mask = _by_group(np.broadcast_to(mask, every), groups)
     read = attention(
-        _by_group(q, groups), k[..., None, :, :], v[..., None, :, :], mask=mask
+        _by_group(q, groups),
+        k[..., None, :, :],
+        v[..., None, :, :],
+        mask=mask,
     )
     return read.reshape(*read.shape[:-4], heads, *read.shape[-2:])
 
