@@ -33,8 +33,8 @@ from attncourse import check
 # %% role="test" question="positions.turn"
 
 # %% [markdown]
-# Try it: what should two numbers per row look like if scores depend on distances only? The first row holds
-# scores for keys one, two and three places away; the second row the same, far from the start of the text.
+# Try it: each row holds the scores of one query for a key that stands one, two and three places after it,
+# the first row at the start of a text, the second far from there. What do you expect?
 
 # %%
 shown = np.random.default_rng(0)
