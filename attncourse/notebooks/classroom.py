@@ -7,7 +7,6 @@ import csv
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,8 +43,7 @@ class Class:
         os.environ[FOLDER] = str(self.folder)
         os.chdir(self.course.root)
         try:
-            with warnings.catch_warnings(), complaints():
-                warnings.simplefilter("ignore")
+            with complaints():
                 app = NbGrader()
                 app.load_cwd_config = True
                 app.load_config_file()

@@ -7,9 +7,12 @@ that is rebuilt from names in the question's own tables.
 
 from __future__ import annotations
 
+import ast
 import builtins
+import contextlib
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +88,11 @@ def _tell(cell: NotebookNode, unit: str, outputs: list) -> None:
     except ValueError:  # a question that has left the course
         cell.source = "# This test is not part of the course any more."
         return
+    explained = explanations(cell.source)
     cell.source = f'check("{question.id}", {question.function_name})'
-    result = rebuilt(question, outputs, score=own.get("score"))
+    result = rebuilt(
+        question, outputs, score=own.get("score"), explained=explained
+    )
     where = {
         each.section: questions.place(each.section)
         for each in result.diagnosis
@@ -105,8 +111,32 @@ def _tell(cell: NotebookNode, unit: str, outputs: list) -> None:
     ]
 
 
+def explanations(source: str) -> set[str]:
+    """Return what a test may say about predictions, from its `because`.
+
+    Examples
+    --------
+    >>> sorted(explanations("because = {'a': {'rise': 'it cannot'}}"))
+    ['a: it cannot']
+    """
+    found: set[str] = set()
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Assign) and [
+                getattr(each, "id", "") for each in node.targets
+            ] == ["because"]:
+                table = ast.literal_eval(node.value)
+                for name, options in table.items():
+                    found |= {f"{name}: {text}" for text in options.values()}
+    return found
+
+
 def rebuilt(
-    question: AnyQuestion, outputs: list, *, score: float | None
+    question: AnyQuestion,
+    outputs: list,
+    *,
+    score: float | None,
+    explained: Collection[str] = (),
 ) -> Result:
     """Return a result in which every word comes from the question.
 
@@ -115,6 +145,7 @@ def rebuilt(
     outputs : of the graded test cell; trusted for no more than choosing
         among names that the question has.
     score : the points in the gradebook.
+    explained : the notes that may be repeated.
     """
     told = _told(question, outputs)
     errors = {out.ename for out in outputs if out.output_type == "error"}
@@ -127,7 +158,12 @@ def rebuilt(
         if isinstance(names, list) and each.name in names
     )[:2]
     points = float(score or 0.0)
-    notes: tuple[str, ...] = ()
+    noted = told.get("notes")
+    notes = tuple(
+        note
+        for note in (noted if isinstance(noted, list) else ())
+        if isinstance(note, str) and note in explained
+    )
     error = told.get("error")
     if not told:
         known = sorted(filter(_is_builtin, errors - TOO_LONG))

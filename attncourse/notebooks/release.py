@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ SOLVED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 # What stands in hidden tests only.
-TELLTALES = ("BEGIN SOLUTION", "END SOLUTION", "HIDDEN TESTS", "key=")
+TELLTALES = (
+    "BEGIN SOLUTION",
+    "END SOLUTION",
+    "HIDDEN TESTS",
+    "import grade",
+    "_hidden(",
+)
 
 
 def written(notebook: Any) -> str:
@@ -106,7 +113,9 @@ def complaints() -> Iterator[list[str]]:
     logging.disable(logging.WARNING)
     logging.getLogger("traitlets").addHandler(collect)
     try:
-        yield said
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield said
     finally:
         logging.getLogger("traitlets").removeHandler(collect)
         logging.disable(before)

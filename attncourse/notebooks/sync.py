@@ -38,6 +38,9 @@ def source_of(course: Course, stem: str) -> Any:
             written_points=course.written_points(),
         )
     except (AuthorError, ValueError, ImportError) as error:
+        missing = getattr(error, "name", None) or "attncourse"
+        if not missing.startswith("attncourse"):
+            raise
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
         place = course.solution(stem).relative_to(course.root)
         raise AuthorError(f"{place}\n{lines}") from error
