@@ -68,6 +68,17 @@ def use_own_cache(app, config) -> None:
     config.nb_execution_cache_path = str(mine)
 
 
+def read_again(app, env, added, changed, removed) -> list[str]:
+    """Return every page, if what its cells compute from has changed.
+
+    Sphinx looks at a page's own file only.
+    """
+    now = computed_from()
+    before = getattr(env, "course_computed_from", None)
+    env.course_computed_from = now
+    return [] if before == now else sorted(env.found_docs)
+
+
 class Errata(SphinxDirective):
     """A table of the documents' errors and where the book corrects them.
 
@@ -107,5 +118,6 @@ def setup(app):
     """Connect the extension."""
     # Before myst-nb reads the configuration.
     app.connect("config-inited", use_own_cache, priority=1)
+    app.connect("env-get-outdated", read_again)
     app.add_directive("errata", Errata)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
