@@ -41,7 +41,7 @@ QUESTION = Audit(
     title="Write a test for a layer of heads",
     function_name="test_multi_head",
     points=3,
-    needed=6,
+    needed=8,
     right=(side_by_side, head_by_head),
     wrong=(
         edited(
