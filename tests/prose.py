@@ -93,6 +93,8 @@ def prose(text: str) -> list[tuple[int, str]]:
             continue
         if LABEL.match(line):
             continue
+        # A place in a cited work: {cite:t}`vaswani2017`, 3.2.2
+        line = re.sub(r"(\{cite(?::\w+)?\}`[^`]*`), \d+(\.\d+)*", r"\1", line)
         # {ref}`words <target>` keeps its words; other roles go entirely.
         line = re.sub(r"\{[\w:-]+\}`([^`<]*)<[^`]*>`", r"\1", line)
         line = re.sub(r"\{[\w:.-]+\}`[^`]*`", " ", line)

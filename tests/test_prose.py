@@ -39,6 +39,7 @@ def test_a_typed_number_is_found(line):
         "`np.full(3, 0.5)` and https://example.org/1234.5678",
         "[paper](https://arxiv.org/abs/1706.03762)",
         "the wavelength $10000^{2i/d}$ or $10\\,000$ of the definition",
+        "by {cite:t}`vaswani2017`, 3.2.2 and {cite:p}`shaw2018`",
         "as in section 3.2.1, equations 2.1 and 2.2, or appendix 1.5",
         '```{code-cell} python\nfig.show(f, alt=f"it is {x:.3f}")\n```',
     ],
