@@ -23,6 +23,7 @@ MODULES = [
 ]
 STEP = 9
 # (module, statement, mutated statement): why nobody can tell the difference.
+NO_WEIGHT = "multiplied by a weight of zero"
 EMPTY_ROW = "a row without a key: every exponential is zero anyway"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
@@ -44,7 +45,17 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "softmax",
         "logarithms = np.log(np.where(a > 0, a, 1.0))",
         "logarithms = np.log(np.where(a > 0, a, 2.0))",
-    ): "multiplied by a weight of zero",
+    ): NO_WEIGHT,
+    (
+        "positions",
+        "seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 0.0)",
+        "seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 1.0)",
+    ): NO_WEIGHT,
+    (
+        "positions_tables",
+        "carried = np.where(weights[..., None] == 0, 0.0, carried)",
+        "carried = np.where(weights[..., None] == 0, 1.0, carried)",
+    ): NO_WEIGHT,
 }
 
 
