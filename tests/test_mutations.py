@@ -48,8 +48,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): NO_WEIGHT,
     (
         "positions",
-        "seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 0.0)",
-        "seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 1.0)",
+        "seen = np.where(np.asarray(mask)[..., None], "
+        "v[..., None, :, :], 0.0)",
+        "seen = np.where(np.asarray(mask)[..., None], "
+        "v[..., None, :, :], 1.0)",
     ): NO_WEIGHT,
     (
         "positions_tables",
