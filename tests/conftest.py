@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -28,10 +29,9 @@ def newest(*paths):
 @pytest.fixture(scope="session")
 def built_book():
     """Return the folder of the built book; build it if it is stale."""
-    lock = pytest.importorskip("filelock")
     (ROOT / "_build").mkdir(exist_ok=True)
     # Under pytest-xdist several workers ask at once; one of them builds.
-    with lock.FileLock(ROOT / "_build" / "book.lock"):
+    with FileLock(ROOT / "_build" / "book.lock"):
         start = HTML / "index.html"
         built = start.stat().st_mtime if start.is_file() else 0.0
         if newest(*(ROOT / name for name in SOURCES)) > built:

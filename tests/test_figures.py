@@ -245,3 +245,11 @@ def test_what_a_mistake_says_cannot_break_the_page():
     assert 'href="02_softmax.html#softmax-a"' in html
     assert 'href="errata.html#error-e02"' in html
     assert "<summary>A b " in html
+
+
+@pytest.mark.parametrize("unit", questions.UNITS)
+def test_every_units_box_is_sound(unit):
+    box = ElementTree.fromstring(fig.mistakes_html(unit))
+    assert len(box.findall("details")) >= 8
+    for link in box.iter("a"):
+        assert re.fullmatch(r"[\w.]*#[\w-]+", link.get("href"))
