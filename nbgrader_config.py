@@ -54,6 +54,10 @@ for step in ("release", "submitted", "autograded", "feedback", "solution"):
 c.CourseDirectory.db_url = "sqlite:///" + os.path.join(
     classroom, "gradebook.db"
 )
+# Where a server has no exchange of its own, release and collect work here.
+if not os.path.isdir("/usr/local/share/nbgrader/exchange"):
+    c.Exchange.root = os.path.join(classroom, "exchange")
+    os.makedirs(c.Exchange.root, exist_ok=True)
 c.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
 c.CsvExportPlugin.to = os.path.join(classroom, "grades.csv")
 

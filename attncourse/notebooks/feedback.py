@@ -34,6 +34,11 @@ from attncourse.notebooks.grading import is_test
 
 TOO_LONG = {"CellTimeoutError", "KeyboardInterrupt"}
 PICTURES = {"image/png", "image/jpeg", "image/gif"}
+# What nbgrader's release_feedback asks for, and what it may look like.
+LABELS = {
+    "timestamp.txt": re.compile(r"[\d-]{10} [\d:.]{8,16} [\w/+-]{1,32}\s*\Z"),
+    "submission_secret.txt": re.compile(r"[\w/+=-]{1,128}\s*\Z"),
+}
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
 
 
@@ -243,7 +248,7 @@ def _why_untold(errors: set[str]) -> str:
 def keep_pages_only(
     *, assignment: str, student: str, notebooks: list[str]
 ) -> None:
-    """Remove from feedback all files but the pages made from notebooks.
+    """Remove from feedback all files but pages and a submission's labels.
 
     nbgrader copies whatever lies in the autograded folder, also files that
     the student's code wrote there while hidden cases ran. Meant for
@@ -254,9 +259,12 @@ def keep_pages_only(
         folder = notebook.parents[3] / "feedback" / who / stem
         pages = {f"{Path(each).stem}.html" for each in notebooks}
         for item in folder.iterdir() if folder.is_dir() else ():
-            if item.is_symlink() or (
-                item.is_file() and item.name not in pages
-            ):
-                item.unlink()
-            elif item.is_dir():
+            if item.is_dir() and not item.is_symlink():
                 shutil.rmtree(item)
+            elif item.is_symlink() or item.name not in pages:
+                item.unlink()
+        # The copies in the graded folder may be the student's code's.
+        for name, pattern in LABELS.items():
+            original = notebook.parents[3] / "submitted" / who / stem / name
+            if original.is_file() and pattern.match(original.read_text()):
+                shutil.copyfile(original, folder / name)

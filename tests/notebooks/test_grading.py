@@ -153,3 +153,30 @@ def test_only_pages_stay_in_a_feedback_folder(tmp_path):
     graded = tmp_path / "autograded" / "ada" / "04_dense" / "dense.ipynb"
     keep_pages_only(assignment="*", student="*", notebooks=[str(graded)])
     assert [item.name for item in folder.iterdir()] == ["dense.html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kept"),
+    [
+        ("timestamp.txt", "2026-11-21 05:46:12.123456 UTC\n", True),
+        ("timestamp.txt", CANARY, False),
+        ("submission_secret.txt", "J8zMGLIgwrk5", True),
+        ("submission_secret.txt", f"<b>{CANARY}", False),
+    ],
+)
+def test_the_labels_of_a_submission_come_from_the_submission(
+    tmp_path, name, text, kept
+):
+    for step, content in (
+        ("submitted", text),
+        ("autograded", CANARY),
+        ("feedback", CANARY),
+    ):
+        folder = tmp_path / step / "ada" / "04_dense"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(content)
+    graded = tmp_path / "autograded" / "ada" / "04_dense" / "dense.ipynb"
+    keep_pages_only(assignment="*", student="*", notebooks=[str(graded)])
+    copy = folder / name
+    assert copy.exists() == kept
+    assert not kept or copy.read_text() == text
