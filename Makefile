@@ -28,7 +28,8 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONWARNINGS ?=
 
 # One short line for each package that pip fetches.
-BRIEFLY := awk '/^Collecting/ {print "  " $$2} \
+BRIEFLY := awk '/^Collecting/ {sub(/[^A-Za-z0-9._-].*/, "", $$2); \
+	print "  " $$2} \
 	/^Installing/ {print "  installing them"} {fflush()}'
 
 say = printf '\n\033[1m%s\033[0m\n' "$(1)"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attncourse import questions
-from attncourse.notebooks.classroom import Class, Steps, grader_digest
+from attncourse.notebooks.classroom import FOLDER, Class, Steps, grader_digest
 from attncourse.notebooks.course import Course, CourseError, unit_of
 from attncourse.notebooks.release import written
 from attncourse.notebooks.sample import Hand, plan
@@ -190,7 +190,12 @@ def places(class_: Class, who: Sequence[tuple[str, str, Hand]]) -> list[str]:
         ("  such as", page),
         ("grades", class_.folder / "grades.csv"),
     )
-    return [f"{name:10} {_shown(file, course.root)}" for name, file in lines]
+    shown = [f"{name:10} {_shown(file, course.root)}" for name, file in lines]
+    where = os.path.relpath(class_.folder, course.root)
+    return [
+        *shown,
+        f"formgrader {FOLDER}={where} .venv/bin/jupyter lab",
+    ]
 
 
 def _shown(file: Path, root: Path) -> str:
