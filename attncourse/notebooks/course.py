@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
 import secrets
 import sys
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +91,7 @@ class Course:
         file = self.classroom / "key"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(file, flags, 0o600), "w") as stream:
-                stream.write(secrets.token_hex(32) + "\n")
+            _create_private(file, secrets.token_hex(32) + "\n")
         secret = file.read_text().strip().encode()
         return hmac.new(secret, unit.encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -125,6 +125,16 @@ def find_course(start: Path | None = None) -> Course:
         "this must be run inside a checkout that has nbgrader_config.py "
         f"and solutions/: got {here}"
     )
+
+
+def _create_private(file: Path, text: str) -> None:
+    """Create a file whole, for its owner only, unless somebody was first."""
+    handle, draft = tempfile.mkstemp(dir=file.parent)  # mode 600
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, file)
+    os.unlink(draft)
 
 
 def tools_on_path() -> None:

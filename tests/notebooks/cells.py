@@ -8,9 +8,21 @@ import os
 import types
 from pathlib import Path
 
+import filelock
+
+from attncourse.notebooks import sync
 from attncourse.notebooks.course import Course
 
 COURSE = Course(Path(__file__).parents[2])
+
+
+def synced(*stems):
+    """Derive units; of several test processes, one at a time. Say it all."""
+    (COURSE.root / "_build").mkdir(exist_ok=True)
+    with filelock.FileLock(str(COURSE.root / "_build" / "sync.lock")):
+        said = []
+        stale = sync.sync(COURSE, stems, check=True, say=said.append)
+    return stale, said
 
 
 def run(notebook, execution=None):

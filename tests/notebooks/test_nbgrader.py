@@ -5,10 +5,9 @@ import os
 import subprocess
 import sys
 
-import filelock
 import nbformat
 import pytest
-from notebooks.cells import COURSE
+from notebooks.cells import COURSE, synced
 
 from attncourse import questions
 from attncourse.checking import Question
@@ -52,8 +51,7 @@ NAME = lambda *found, **named: tell(*found, *named)
 
 @pytest.fixture
 def class_(tmp_path):
-    with filelock.FileLock(str(COURSE.root / "_build" / "sync.lock")):
-        sync.sync(COURSE, [STEM], check=True, say=str)
+    synced(STEM)
     return Class(COURSE, tmp_path / "class")
 
 

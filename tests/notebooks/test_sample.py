@@ -41,7 +41,7 @@ def total(notebook):
         (sample.broken_syntax, 1, MOST - 1),
         (sample.single_precision, MOST, MOST),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__qualname__", None),
 )
 def test_each_hand_earns_what_it_should(hand, least, most):
     assert least <= total(hand(SOURCE, BLANK, ASKED)) <= most
