@@ -14,8 +14,8 @@ CANDIDATES := python3 python3.11 python3.12 python3.13 python3.14 python
 PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	if "$$name" -c '$(NEW_ENOUGH)' 2>/dev/null; then \
 	echo "$$name"; break; fi; done)
-# PyTorch without CUDA on Linux:
-#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# PyTorch without CUDA on Linux: make TORCH_INDEX=..., with the index that
+# pytorch.org shows for Linux, pip, CPU.
 TORCH_INDEX ?=
 PORT ?= 8000
 

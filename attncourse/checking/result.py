@@ -57,8 +57,8 @@ class Result:
     def told(self) -> dict[str, Any]:
         """Return what may be told of a hidden examination.
 
-        Names from the question's own tables, and numbers; nothing that
-        was computed from a hidden input.
+        Names from the question's own tables, its notes, and numbers;
+        nothing that was computed from a hidden input.
         """
         return {
             "question": self.question_id,
@@ -66,6 +66,7 @@ class Result:
             "points": self.points,
             "failed_stages": [s.name for s in self.stages if not s.passed],
             "diagnosis": [each.name for each in self.diagnosis],
+            "notes": list(self.notes),
             "error": self.error,
             "line": self.line,
         }
