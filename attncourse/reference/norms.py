@@ -199,4 +199,4 @@ def _per_column(name: str, value: PerColumn, x: Tokens) -> PerColumn:
 
 def _over_tokens(gradient: Tokens) -> PerColumn:
     """Return the sum over all tokens: they share the gain and the shift."""
-    return gradient.reshape(-1, gradient.shape[-1]).sum(axis=0)
+    return gradient.sum(axis=tuple(range(gradient.ndim - 1)))
