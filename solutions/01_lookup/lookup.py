@@ -180,34 +180,44 @@ else:
 # %% [markdown] role="prompt" question="lookup.audit"
 # ## Write a test for a lookup
 #
-# A colleague hands you functions `candidate(queries, keys, values, temperature)` with one temperature for
-# all queries. Some are right, some are not, and you cannot read them. Write `test_lookup(candidate)`, which
-# raises an `AssertionError` for a wrong one and returns quietly for a right one.
+# A colleague hands you functions `candidate(queries, keys, values, temperature)`. Each claims to be a soft
+# lookup:
 #
-# Right ones differ in style and rounding, so compare with a tolerance. Rejecting a right one costs all
-# points of this exercise.
+# - `queries` has shape (queries, dim), `keys` (keys, dim) and `values` (keys, value_dim), arrays of floats of
+#   any sizes; `temperature` is one positive number for all queries;
+# - the result has shape (queries, value_dim), and row i is the average of the values with the weights
+#   softmax(q_i . k / temperature), over the keys;
+# - scores of any size, above and below zero, give finite results;
+# - the arguments are left as they were.
+#
+# Some claims are true. Write `test_lookup(candidate)`, which raises an `AssertionError` for a function that
+# breaks its claim and returns quietly for one that keeps it. You cannot read the candidates; they come in
+# random order, and each meets a fresh copy of your test.
+#
+# Right ones differ in style and some compute in single precision, so compare with a tolerance, such as
+# `np.allclose(one, other, rtol=1e-3, atol=1e-3)`. Rejecting a right one costs all points of this exercise.
 
 # %% role="answer" question="lookup.audit"
 def test_lookup(candidate):
     """Raise AssertionError unless candidate is a right soft lookup."""
     ### BEGIN SOLUTION
     rng = np.random.default_rng(0)
-    q, k, v = (rng.normal(size=s) for s in [(3, 5), (7, 5), (7, 2)])
-    kept = q.copy(), k.copy(), v.copy()
-    got = np.asarray(candidate(q, k, v, 0.7))
-    assert got.shape == (3, 2)
-    for row, query in zip(got, q, strict=True):
-        exponentials = [np.exp(query @ key / 0.7) for key in k]
-        total = sum(exponentials)
-        expected = sum(e / total * value for e, value in zip(exponentials, v, strict=True))
-        assert np.allclose(row, expected, rtol=1e-4, atol=1e-5)
-    for mine, before in zip((q, k, v), kept, strict=True):
-        assert np.array_equal(mine, before)
-    alone = candidate(q, k[:1], v[:1], 2.0)
-    assert np.allclose(alone, np.tile(v[:1], (3, 1)), rtol=1e-4)
-    large = np.asarray(candidate(1e5 * q, k, v, 1.0))
-    best = v[(q @ k.T).argmax(axis=1)]
-    assert np.allclose(large, best, rtol=1e-4, atol=1e-5)
+    for queries, keys in [(3, 7), (5, 5), (7, 3), (4, 1)]:
+        q, k = rng.normal(size=(queries, 5)), rng.normal(size=(keys, 5))
+        v = rng.normal(size=(keys, 2))
+        kept = q.copy(), k.copy(), v.copy()
+        got = np.asarray(candidate(q, k, v, 0.7))
+        assert got.shape == (queries, 2)
+        for row, query in zip(got, q, strict=True):
+            exponentials = [np.exp(query @ key / 0.7) for key in k]
+            total = sum(exponentials)
+            expected = sum(e / total * value for e, value in zip(exponentials, v, strict=True))
+            assert np.allclose(row, expected, rtol=1e-3, atol=1e-3)
+        for mine, before in zip((q, k, v), kept, strict=True):
+            assert np.array_equal(mine, before)
+        large = np.asarray(candidate(1e5 * q, k, v, 1.0))
+        best = v[(q @ k.T).argmax(axis=1)]
+        assert np.allclose(large, best, rtol=1e-3, atol=1e-3)
     ### END SOLUTION
 
 # %% role="test" question="lookup.audit"
@@ -268,6 +278,16 @@ def meddling(queries, keys, values, temperature):
     return result
 
 
+def turned_if_square(queries, keys, values, temperature):
+    weights = softened(queries, keys, np.eye(len(keys)), temperature)
+    return (weights.T if len(queries) == len(keys) else weights) @ values
+
+
+def as_many_keys_as_queries(queries, keys, values, temperature):
+    number = len(queries)
+    return softened(queries, keys[:number], values[:number], temperature)
+
+
 right = [softened, single, shifted]
 wrong = [
     one_for_all,
@@ -278,6 +298,8 @@ wrong = [
     by_distance,
     summed,
     meddling,
+    turned_if_square,
+    as_many_keys_as_queries,
 ]
 
 # %% [markdown] role="prompt" question="lookup.written"

@@ -24,13 +24,19 @@ def lookup_in_loops(queries, keys, values, temperature):
     return np.stack(rows)
 
 
+def lookup_in_single_precision(queries, keys, values, temperature):
+    """Return the same, computed in single precision."""
+    single = [np.asarray(x, np.float32) for x in (queries, keys, values)]
+    return lookup(*single, np.float32(temperature))
+
+
 QUESTION = Audit(
     id="lookup.audit",
     title="Write a test for a lookup",
     function_name="test_lookup",
     points=3,
-    needed=6,
-    right=(lookup, lookup_in_loops),
+    needed=8,
+    right=(lookup, lookup_in_loops, lookup_in_single_precision),
     wrong=(
         edited(lookup, ("/ temperature", "* temperature")),
         edited(lookup, ("exponentials.sum(axis=1", "exponentials.sum(axis=0")),
@@ -44,7 +50,8 @@ QUESTION = Audit(
         "equal keys, a very low temperature?",
         "Use different numbers of queries, keys and columns, and values "
         "that are not symmetric.",
-        "Work out one small example by hand and compare with a tolerance; "
-        "raise AssertionError where it differs.",
+        "Work out small examples in loops, with fewer queries than keys and "
+        "with as many, and compare with a tolerance. Then try very large "
+        "scores, and look whether the arguments are still what they were.",
     ),
 )

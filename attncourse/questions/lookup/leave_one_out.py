@@ -15,7 +15,8 @@ def leave_one_out(points, values, bandwidth):
     Row i is the average of the values of the points j other than i,
     weighted by a Gaussian kernel: exp(-d^2 / (2 bandwidth^2)), where d is
     the distance from point i to point j. The weights that row i uses sum
-    to one. There are at least two points.
+    to one. There are at least two points; two that lie at the same place
+    are still two, and each is one of the others to the other.
 
     Parameters
     ----------
@@ -27,9 +28,9 @@ def leave_one_out(points, values, bandwidth):
     -------
     estimates : shape (points, value_dim).
 
-    Points that are many bandwidths away from all others get a finite
-    estimate too. The arguments are left as they were. Single precision is
-    accurate enough.
+    The arrays are NumPy arrays of floats. A point that is any number of
+    bandwidths away from all others gets its estimate from them too. The
+    arguments are left as they were. Single precision is accurate enough.
     """
     gaps = points[:, None, :] - points[None, :, :]
     squared = (gaps**2).sum(axis=-1)
@@ -51,24 +52,57 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case(
         "two_points",
         (draw(2, 3), draw(2, 5), 0.8),
+        # The only weight is 1 without rounding: a number added to the
+        # divisor shows.
+        tolerance=numerics.tolerance(terms=1),
         note="of two points, each is estimated by the other",
+    )
+    yield Case(
+        "two_points",
+        (draw(2, 1), draw(2, 1), 1.7),
+        note="two points on a line, with one number each",
     )
     yield Case(
         "weights",
         (draw(7, 3), np.eye(7), 1.3),
         note="one-hot values: the estimates are the weights",
     )
-    yield Case("bandwidth", (draw(7, 2), draw(7, 3), 0.6))
+    yield Case(
+        "weights",
+        (draw(38, 2), np.eye(38), 0.9),
+        note="one-hot values and more points than a handful",
+    )
+    twins = draw(5, 3)
+    twins[4] = twins[1]
+    yield Case(
+        "weights",
+        (twins, draw(5, 2), 1.2),
+        note="two points lie at the same place",
+    )
+    points, values = draw(7, 2), 50 * draw(7, 3)
+    yield Case("bandwidth", (points, values, 0.6))
+    yield Case("bandwidth", (points, values, 1.7), note="other bandwidth")
     yield Case("bandwidth", (draw(5, 5), draw(5, 5), 2.9))
-    # Squared distances of 4096 and more that differ by quarters: exact in
+    yield Case("bandwidth", (draw(4, 1), draw(4, 1), 0.3), note="on a line")
+    # Squared distances of 2304 and more that differ by quarters: exact in
     # single precision too.
     far = np.zeros((7, 3))
     far[:, 1] = rng.permutation(7) / 2
-    far[2] = (64.0, 0.0, 0.0)
+    far[2] = (48.0, 0.0, 0.0)
     yield Case(
         "far_away",
         (far, draw(7, 2), 1.0),
-        note="one point is 64 bandwidths away from the others",
+        # A distance in single precision, squared again, is off by 1e-4.
+        tolerance=numerics.tolerance(terms=64, magnitude=16.0),
+        note="one point is 48 bandwidths away from the others",
+    )
+    # However far the only other point is, its weight is 1.
+    remote = np.zeros((2, 3))
+    remote[rng.integers(2), 1] = 2.0**17
+    yield Case(
+        "far_away",
+        (remote, draw(2, 2), 1.0),
+        note="two points, 131072 bandwidths apart",
     )
     yield Case(
         "inputs",
@@ -143,8 +177,8 @@ QUESTION = Question(
             edits=(("(2 * bandwidth**2)", "bandwidth**2"),),
             stage="bandwidth",
             says=(
-                "The factor two in 2 h^2 is missing, so your bandwidth is "
-                "smaller than the one asked for by the square root of two."
+                "The factor two in 2 h^2 is missing. Your bandwidth is then "
+                "the one asked for divided by the square root of two."
             ),
             section="lookup-bandwidth",
         ),
@@ -153,9 +187,9 @@ QUESTION = Question(
             edits=(("sum(axis=-1)", "sum(axis=-1) ** 0.5"),),
             stage="bandwidth",
             says=(
-                "Your kernel falls with the distance; the Gaussian falls "
-                "with its square. Near points now count for too little "
-                "compared with far ones."
+                "You took a square root: your kernel falls with the "
+                "distance. The Gaussian falls with its square, slowly at "
+                "first and then ever faster. Leave the square as it is."
             ),
             section="lookup-bandwidth",
         ),
@@ -216,9 +250,9 @@ QUESTION = Question(
             edits=(("-squared /", "points @ points.T /"),),
             stage="weights",
             says=(
-                "You compare points by their dot product. That agrees with "
-                "the Gaussian kernel only where all points have the same "
-                "length."
+                "You compare points by their dot product, which grows with "
+                "their lengths: a long point then counts as near, however "
+                "far away it lies. Use minus the squared distance."
             ),
             section="lookup-kernel-and-dot",
         ),

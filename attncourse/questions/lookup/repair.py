@@ -27,8 +27,9 @@ def kernel_estimate(queries, keys, values, bandwidth):
     -------
     estimates : shape (queries, value_dim).
 
-    The data stay within a few bandwidths of one another. Single precision
-    is accurate enough.
+    The arrays are NumPy arrays of floats. No query is farther than ten
+    bandwidths from a key. The arguments are left as they were. Single
+    precision is accurate enough.
     """
     gaps = queries[:, None, :] - keys[None, :, :]
     squared = (gaps**2).sum(axis=-1)
@@ -56,14 +57,44 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     )
     yield Case("each_query", (draw(5, 5), draw(5, 5), draw(5, 5), 1.3))
     yield Case(
-        "bandwidth",
-        (draw(3, 2), draw(7, 2), draw(7, 3), 0.4),
-        note="a narrow kernel",
+        "each_query",
+        (draw(17, 2), draw(38, 2), np.eye(38), 0.9),
+        note="one-hot values and more keys than a handful",
     )
+    yield Case(
+        "each_query",
+        (draw(8, 1), draw(4, 1), 50 * draw(4, 1), 0.5),
+        note="points on a line, and more queries than keys",
+    )
+    points = draw(3, 2), draw(7, 2), draw(7, 3)
+    yield Case("bandwidth", (*points, 0.4), note="a narrow kernel")
+    yield Case("bandwidth", (*points, 1.6), note="the same, a wider kernel")
     yield Case(
         "bandwidth",
         (draw(3, 2), draw(11, 2), draw(11, 3), 3.1),
         note="a wide kernel",
+    )
+    # Kernel values of 1e-8 and less: a number that was added to their
+    # sum would outweigh them.
+    yield Case(
+        "bandwidth",
+        (draw(3, 2) + 9.0, draw(5, 2), draw(5, 3), 1.6),
+        # Squares of 100 and more, once subtracted, lose two digits.
+        tolerance=numerics.tolerance(terms=16, magnitude=64.0),
+        note="every query is many bandwidths away from every key",
+    )
+    yield Case(
+        "inputs",
+        (draw(3, 2), draw(7, 2), draw(7, 3), 0.8),
+        untouched=True,
+        note="the arguments must be left as they were",
+    )
+    wide = draw(5, 6).astype(np.float32)
+    yield Case(
+        "inputs",
+        (wide[:3, ::2], wide[:, ::2], wide[:, 1::2], 0.8),
+        readonly=True,
+        note="strided single-precision views that cannot be written",
     )
 
 
@@ -75,8 +106,9 @@ QUESTION = Question(
     cases=cases,
     stages=(
         Stage("one_query", 0.5, "a single query gets its weighted average"),
-        Stage("each_query", 1.5, "every query has weights of its own"),
-        Stage("bandwidth", 1.0, "the bandwidth acts as a length"),
+        Stage("each_query", 1.25, "every query has weights of its own"),
+        Stage("bandwidth", 0.75, "the bandwidth acts as a length"),
+        Stage("inputs", 0.5, "views work and no argument is changed"),
     ),
     misconceptions=(
         Misconception(
@@ -152,6 +184,22 @@ QUESTION = Question(
                 "each row by its sum, or the estimate is no average."
             ),
             section="lookup-averages",
+        ),
+        Misconception(
+            "queries_changed",
+            edits=(
+                (
+                    "return weights @ values",
+                    "queries -= queries.mean(axis=0); return weights @ values",
+                ),
+            ),
+            stage="inputs",
+            says=(
+                "Your estimates are right, but the caller's queries are "
+                "changed: you subtract from them in place. Make a new "
+                "array."
+            ),
+            section="lookup-in-place",
         ),
     ),
     tolerance=numerics.tolerance(terms=64, magnitude=8.0),
