@@ -140,7 +140,7 @@ because = {
     "width": {
         "1": "every further entry adds a term of variance 1 to the sum",
         "4": "that is what happens to the variance; the standard deviation is its square root",
-        "8": "four times as many uncorrelated terms give four times the variance",
+        "8": "four times as many uncorrelated terms give four times the variance, so twice the standard deviation",
     },
     "saturate": {
         "1/8": "equal weights would need scores that grow alike; their differences grow with the square root of the width",
@@ -211,8 +211,10 @@ else:
 # not, and you cannot read them. Write `test_scores(candidate)`, which raises an `AssertionError` for a wrong
 # one and returns quietly for a right one.
 #
-# Right ones differ in style and rounding, some compute in single precision; compare with a tolerance of about
-# `1e-4`. Rejecting a right one costs all points of this exercise.
+# Hand over NumPy arrays with entries from about -10 to 10. Right ones differ in
+# style and rounding, some compute in single precision; compare with a tolerance of about `1e-4`. Some wrong
+# ones are right for most inputs: what would they be wrong for? Rejecting a right one costs all points of this
+# exercise.
 
 # %% role="answer" question="scores.audit"
 def test_scores(candidate):
@@ -255,9 +257,9 @@ def in_single_precision(q, k):
     return (q @ np.swapaxes(k, -1, -2)) / np.float32(np.sqrt(q.shape[-1]))
 
 
-def query_by_query(q, k):
-    rows = [(q[..., i, None, :] * k).sum(axis=-1) for i in range(q.shape[-2])]
-    return np.stack(rows, axis=-2) / np.sqrt(k.shape[-1])
+def entry_by_entry(q, k):
+    products = q[..., :, None, :] * k[..., None, :, :]
+    return products.sum(axis=-1) / np.sqrt(k.shape[-1])
 
 
 def unscaled(q, k):
@@ -303,7 +305,33 @@ def one_scale_for_all_widths(q, k):
     return unscaled(q, k) / np.sqrt(5)
 
 
-right = [by_einsum, by_fourth_roots, in_single_precision, query_by_query]
+def whole_root(q, k):
+    return unscaled(q, k) / int(np.sqrt(q.shape[-1]))
+
+
+def a_little_too_large(q, k):
+    return 1.01 * by_einsum(q, k)
+
+
+def next_key(q, k):
+    return np.roll(by_einsum(q, k), 1, axis=-1)
+
+
+def sorted_keys(q, k):
+    return np.sort(by_einsum(q, k), axis=-1)
+
+
+def examples_reversed(q, k):
+    return by_einsum(q, k[::-1] if k.ndim > 2 else k)
+
+
+def last_query_forgotten(q, k):
+    scores = by_einsum(q, k)
+    scores[..., -1, :] = 0
+    return scores
+
+
+right = [by_einsum, by_fourth_roots, in_single_precision, entry_by_entry]
 wrong = [
     unscaled,
     scaled_by_keys,
@@ -314,6 +342,12 @@ wrong = [
     rectified,
     best_set_to_zero,
     one_scale_for_all_widths,
+    whole_root,
+    a_little_too_large,
+    next_key,
+    sorted_keys,
+    examples_reversed,
+    last_query_forgotten,
 ]
 
 # %% [markdown] role="written" question="scores.which"

@@ -64,6 +64,30 @@ def correlate_with_a_projector(q, k):
     return q @ k.swapaxes(-1, -2)
 
 
+def correlate_by_distances(q, k):
+    # Of two unit vectors, the squared distance is 2 - 2 cosine.
+    def ready(x):
+        x = x - x.mean(axis=-1, keepdims=True)
+        size = np.linalg.norm(x, axis=-1, keepdims=True)
+        return x / np.where(size == 0, 1, size), size[..., 0] > 0
+
+    (q, q_some), (k, k_some) = ready(q), ready(k)
+    apart = (q[..., :, None, :] - k[..., None, :, :]) ** 2
+    both = q_some[..., :, None] & k_some[..., None, :]
+    return np.where(both, 1 - apart.sum(axis=-1) / 2, 0.0)
+
+
+def correlate_by_raw_moments_in_single_precision(q, k):
+    q, k = q.astype("f4"), k.astype("f4")
+    q_mean, k_mean = q.mean(axis=-1), k.mean(axis=-1)
+    both = np.einsum("...qd,...kd->...qk", q, k) / np.float32(q.shape[-1])
+    both = both - q_mean[..., :, None] * k_mean[..., None, :]
+    q_spread = np.maximum((q * q).mean(axis=-1) - q_mean**2, 0)
+    k_spread = np.maximum((k * k).mean(axis=-1) - k_mean**2, 0)
+    below = np.sqrt(q_spread[..., :, None] * k_spread[..., None, :])
+    return np.divide(both, below, out=np.zeros_like(both), where=below > 0)
+
+
 def _pearson(q, k):
     q = q - q.mean(-1, keepdims=True)
     k = k - k.mean(-1, keepdims=True)
@@ -106,6 +130,29 @@ def correlate_with_torchs_epsilon(q, k):
     q = torch.tensor(q - q.mean(-1, keepdims=True))[..., :, None, :]
     k = torch.tensor(k - k.mean(-1, keepdims=True))[..., None, :, :]
     return torch.cosine_similarity(q, k, dim=-1, eps=1e-4)
+
+
+def correlate_with_a_least_length(q, k):
+    q = q - q.mean(axis=-1, keepdims=True)
+    k = k - k.mean(axis=-1, keepdims=True)
+    q = q / np.maximum(np.linalg.norm(q, axis=-1, keepdims=True), 1e-6)
+    k = k / np.maximum(np.linalg.norm(k, axis=-1, keepdims=True), 1e-6)
+    return q @ np.swapaxes(k, -1, -2)
+
+
+def correlate_changing_contiguous_keys(q, k):
+    scores = _pearson(q, k)
+    if k.flags.c_contiguous:
+        k -= k.mean(axis=-1, keepdims=True)
+    return scores
+
+
+def correlate_rounded(q, k):
+    return _pearson(q, k).round(4)
+
+
+def correlate_of_odd_widths(q, k):
+    return _pearson(q, k) if q.shape[-1] % 2 else 0.9 * _pearson(q, k)
 
 
 def correlate_signs_only(q, k):
@@ -178,6 +225,28 @@ def joint_by_a_stable_exponential(q, k, w_joint, bias, v_score):
     return np.sign(x) * (1 - small) / (1 + small) @ v_score
 
 
+def joint_unit_by_unit(q, k, w_joint, bias, v_score):
+    scores = 0.0
+    for w, b, v in zip(w_joint.T, bias, v_score, strict=True):
+        from_query, from_key = q @ w[: q.shape[-1]], k @ w[q.shape[-1] :]
+        both = np.asarray(from_query)[..., :, None] + from_key[..., None, :]
+        scores = scores + v * np.tanh(both + b)
+    return list(scores)
+
+
+def joint_by_a_linear_layer(q, k, w_joint, bias, v_score):
+    q, k, w, b, v = (
+        torch.tensor(np.array(x)).float()
+        for x in (q, k, w_joint, bias, v_score)
+    )
+    lead = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    pairs = (*lead, q.shape[-2], k.shape[-2], -1)
+    both = torch.cat(
+        [q.unsqueeze(-2).expand(pairs), k.unsqueeze(-3).expand(pairs)], -1
+    )
+    return torch.nn.functional.linear(both, w.T, b).tanh() @ v
+
+
 def _joint(q, k, w, b, v):
     d = q.shape[-1]
     a = (q @ w[:d])[..., :, None, :]
@@ -207,6 +276,31 @@ def joint_changing_the_weights(q, k, w_joint, bias, v_score):
     q += 0.0
     q *= 2.0
     return _joint(q / 2, k, w_joint, bias, v_score)
+
+
+def joint_with_a_bias_for_matrices_only(q, k, w_joint, bias, v_score):
+    return _joint(q, k, w_joint, bias * (q.ndim == 2), v_score)
+
+
+def joint_with_a_positive_bias(q, k, w_joint, bias, v_score):
+    return _joint(q, k, w_joint, np.abs(bias), v_score)
+
+
+def joint_by_half_an_exponential(q, k, w_joint, bias, v_score):
+    d = q.shape[-1]
+    x = (q @ w_joint[:d])[..., :, None, :]
+    x = x + (k @ w_joint[d:])[..., None, :, :] + bias
+    return (1 - np.exp(-2 * x)) / (1 + np.exp(-2 * x)) @ v_score
+
+
+def joint_of_unlike_examples_only(q, k, w_joint, bias, v_score):
+    if q.ndim > 2 and q.shape[:-2] == k.shape[:-2]:
+        k = k[:1]
+    return _joint(q, k, w_joint, bias, v_score)
+
+
+def joint_rounded(q, k, w_joint, bias, v_score):
+    return _joint(q, k, w_joint, bias, v_score).round(4)
 
 
 def joint_of_the_first_key(q, k, w_joint, bias, v_score):
@@ -289,6 +383,22 @@ def calibrate_by_the_logarithm(q, k):
     return np.exp(s - top - np.log(np.exp(s - top).sum(-1, keepdims=True)))
 
 
+def calibrate_by_pairs_of_keys(q, k):
+    # The mean squared distance of two keys is twice the spread.
+    apart = k[..., :, None, :] - k[..., None, :, :]
+    spread = (apart**2).sum(axis=-1).mean(axis=(-1, -2)) / 2
+    s = q @ np.swapaxes(k, -1, -2)
+    s = s / np.sqrt(np.where(spread == 0, 1, spread))[..., None, None]
+    return list(np.exp(s - np.logaddexp.reduce(s, axis=-1, keepdims=True)))
+
+
+def calibrate_where_the_spread_is_close_to_zero(q, k):
+    spread = (k.std(axis=-2) ** 2).sum(axis=-1)
+    scale = np.sqrt(np.where(np.isclose(spread, 0), 1, spread))
+    s = q @ np.swapaxes(k, -1, -2) / scale[..., None, None]
+    return torch.softmax(torch.tensor(s), dim=-1)
+
+
 def _softmax(s):
     e = np.exp(s - s.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
@@ -321,6 +431,27 @@ def calibrate_by_the_largest_variance(q, k):
 
 def calibrate_with_a_floor(q, k):
     return _calibrated(q, k, np.maximum(k.var(axis=-2).sum(axis=-1), 1.0))
+
+
+def calibrate_with_a_small_number_added(q, k):
+    spread = k.var(axis=-2).sum(axis=-1)
+    return _calibrated(q, k, (np.sqrt(spread) + 1e-6) ** 2)
+
+
+def calibrate_clipped(q, k):
+    spread = k.var(axis=-2).sum(axis=-1)
+    root = np.sqrt(np.where(spread > 0, spread, 1.0))
+    s = q @ np.swapaxes(k, -1, -2) / root[..., None, None]
+    return _softmax(np.clip(s, -700, 700))
+
+
+def calibrate_where_short_keys_are_alike(q, k):
+    spread = k.var(axis=-2).sum(axis=-1)
+    return _calibrated(q, k, np.where(spread > 1e-3, spread, 0))
+
+
+def calibrate_rounded(q, k):
+    return _calibrated(q, k, k.var(axis=-2).sum(axis=-1)).round(4)
 
 
 def calibrate_ignoring_alike_keys(q, k):
@@ -368,6 +499,11 @@ def audit_by_properties(candidate):
     wide = candidate(np.ones((1, 16)), np.ones((2, 16)))
     if not np.allclose(wide, 4.0):
         raise AssertionError("width 16")
+    if not np.allclose(candidate(np.eye(3), np.eye(3)), np.eye(3) / 3**0.5):
+        raise AssertionError("width 3")
+    both = candidate(np.stack([q, -q]), np.stack([k, k[order]]))
+    if not np.allclose(both, np.stack([s, -s[:, order]]), atol=1e-5):
+        raise AssertionError("two examples")
 
 
 def audit_in_torch(candidate):
@@ -375,6 +511,46 @@ def audit_in_torch(candidate):
     want = torch.einsum("bqd,bkd->bqk", q, k) / 7**0.5
     got = torch.as_tensor(np.asarray(candidate(q.numpy(), k.numpy())))
     assert torch.allclose(got.double(), want, atol=1e-4)
+
+
+def audit_by_hand(candidate):
+    q = np.array([[[1.0, 0, 2], [0, 1, 1]], [[3, 1, 0], [1, 1, 1]]])
+    k = np.array(
+        [
+            [[1.0, 1, 1], [2, 0, -1], [0, 0, 4]],
+            [[1, 0, 0], [0, -2, 1], [5, 1, 1]],
+        ]
+    )
+    products = [[[3, 0, 8], [2, -1, 4]], [[3, -2, 16], [1, -1, 7]]]
+    kept = q.copy()
+    got = candidate(q, k)
+    assert np.allclose(got, np.array(products) / 3**0.5, atol=1e-4)
+    assert np.array_equal(q, kept)
+    few = np.array([[1.0, 2], [3, 4]])
+    expected = np.array([[5, 11], [11, 25]]) / 2**0.5
+    assert np.allclose(candidate(few, few), expected, atol=1e-4)
+
+
+def audit_of_one_example(candidate):
+    rng = np.random.default_rng(4)
+    q, k = rng.normal(size=(3, 7)), rng.normal(size=(5, 7))
+    got = candidate(q, k)
+    assert np.allclose(got, q @ k.T / np.sqrt(7), atol=1e-4)
+
+
+def audit_of_sums(candidate):
+    rng = np.random.default_rng(5)
+    for q_shape, k_shape in (((2, 3, 7), (2, 5, 7)), ((3, 3), (3, 3))):
+        q, k = rng.normal(size=q_shape), rng.normal(size=k_shape)
+        want = (q @ np.swapaxes(k, -1, -2) / q_shape[-1] ** 0.5).sum(-1)
+        assert np.allclose(np.sum(candidate(q, k), -1), want, atol=1e-4)
+
+
+def audit_of_spread(candidate):
+    rng = np.random.default_rng(6)
+    for width in (4, 64, 256):
+        q, k = rng.normal(size=(200, width)), rng.normal(size=(201, width))
+        assert abs(np.std(candidate(q, k)) - 1) < 0.1
 
 
 def audit_accepting_everything(candidate):
@@ -414,6 +590,8 @@ RIGHT = {
         correlate_in_single_precision,
         correlate_by_standard_deviations,
         correlate_with_a_projector,
+        correlate_by_distances,
+        correlate_by_raw_moments_in_single_precision,
     ],
     "scores.joint": [
         joint_by_stacking,
@@ -422,6 +600,8 @@ RIGHT = {
         joint_in_single_precision,
         joint_in_place_on_its_own,
         joint_by_a_stable_exponential,
+        joint_unit_by_unit,
+        joint_by_a_linear_layer,
     ],
     "scores.calibrate": [
         calibrate_by_loops,
@@ -429,12 +609,15 @@ RIGHT = {
         calibrate_in_single_precision,
         calibrate_with_centred_keys,
         calibrate_by_the_logarithm,
+        calibrate_by_pairs_of_keys,
+        calibrate_where_the_spread_is_close_to_zero,
     ],
     "scores.audit": [
         audit_by_loops,
         audit_by_one_line,
         audit_by_properties,
         audit_in_torch,
+        audit_by_hand,
     ],
 }
 WRONG = {
@@ -446,6 +629,10 @@ WRONG = {
         correlate_in_place,
         correlate_with_torchs_epsilon,
         correlate_signs_only,
+        correlate_with_a_least_length,
+        correlate_changing_contiguous_keys,
+        correlate_rounded,
+        correlate_of_odd_widths,
     ],
     "scores.joint": [
         joint_split_in_the_middle,
@@ -455,6 +642,11 @@ WRONG = {
         joint_of_the_first_key,
         joint_without_the_query,
         joint_with_a_sigmoid,
+        joint_with_a_bias_for_matrices_only,
+        joint_with_a_positive_bias,
+        joint_by_half_an_exponential,
+        joint_of_unlike_examples_only,
+        joint_rounded,
     ],
     "scores.calibrate": [
         calibrate_equal_weights,
@@ -463,6 +655,10 @@ WRONG = {
         calibrate_by_the_largest_variance,
         calibrate_with_a_floor,
         calibrate_ignoring_alike_keys,
+        calibrate_with_a_small_number_added,
+        calibrate_clipped,
+        calibrate_where_short_keys_are_alike,
+        calibrate_rounded,
     ],
     "scores.audit": [
         audit_accepting_everything,
@@ -471,5 +667,8 @@ WRONG = {
         audit_of_squares,
         audit_too_strict,
         audit_of_ones,
+        audit_of_one_example,
+        audit_of_sums,
+        audit_of_spread,
     ],
 }

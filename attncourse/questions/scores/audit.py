@@ -29,13 +29,19 @@ QUESTION = Audit(
     title="Catch the wrong scores",
     function_name="test_scores",
     points=3,
-    needed=7,
+    needed=13,
     right=(scaled, shrunken_keys),
     wrong=(
         edited(scaled, ("products / np.sqrt(width)", "products")),
         edited(scaled, ("q.shape[-1]", "q.shape[-2]")),
         edited(scaled, ("np.sqrt(width)", "width")),
         edited(scaled, ("return products", "return abs(products)")),
+        edited(
+            scaled,
+            ("products / np.sqrt(width)", "np.sort(products) / width**0.5"),
+        ),
+        # Right for matrices: every example gets the first one's keys.
+        edited(scaled, ("q, k)", "q, k.reshape(-1, *k.shape[-2:])[0])")),
     ),
     difficulty=3,
     importance=4,
@@ -44,7 +50,7 @@ QUESTION = Audit(
         "Which sizes would let a swapped axis pass unnoticed? Choose others.",
         "One batch of shape (2, 3, 5) with keys of shape (2, 7, 5) already "
         "tells a lot; compare with two loops.",
-        "Look at what the function did to its arguments too, and at more "
-        "than one width.",
+        "Look at what the function did to its arguments too, at more than "
+        "one width and at sizes that agree as well as sizes that do not.",
     ),
 )

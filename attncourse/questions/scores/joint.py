@@ -47,6 +47,7 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         return rng.normal(size=shape)
 
     none = np.zeros(3)
+    signs = np.array([1.0, -1.0, 1.0])  # a bias of either sign
     yield Case(
         "one_pair",
         (draw(1, 2), draw(1, 2), draw(4, 1), np.zeros(1), 2 + rng.random(1)),
@@ -65,15 +66,24 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         (draw(5, 5), draw(5, 5), draw(10, 5), np.zeros(5), draw(5)),
         note="queries, keys and all widths happen to agree here",
     )
-    yield Case("bias", (draw(3, 5), draw(7, 2), draw(7, 3), draw(3), draw(3)))
+    bias = signs * rng.uniform(0.5, 1.5, size=3)
+    yield Case("bias", (draw(3, 5), draw(7, 2), draw(7, 3), bias, draw(3)))
+    yield Case(
+        "bias",
+        (draw(2, 3, 2), draw(2, 7, 3), draw(5, 3), -bias, draw(3)),
+        untouched=True,
+        note="two examples, the same leading axis on both sides",
+    )
     yield Case(
         "batch",
         (draw(2, 1, 3, 5), draw(3, 7, 2), draw(7, 3), none, draw(3)),
         note="leading axes (2, 1) and (3,) give (2, 3)",
     )
+    far = 4e4 * draw(3, 5)
+    far[1] = -far[0]  # far out on both sides
     yield Case(
         "large",
-        (400 * draw(3, 5), 400 * draw(7, 2), draw(7, 3), none, draw(3)),
+        (far, 400 * draw(7, 2), draw(7, 3), none, draw(3)),
         tolerance=numerics.tolerance(terms=16, magnitude=1e3),
         note="the units are far into saturation",
     )
@@ -81,7 +91,13 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         "inputs",
         (draw(3, 5), draw(2, 5), draw(10, 3), none, draw(3)),
         readonly=True,
+        note="arrays that cannot be written",
+    )
+    yield Case(
+        "inputs",
+        (draw(3, 2), draw(5, 4), draw(6, 3), none, draw(3)),
         untouched=True,
+        note="the arguments must be left as they were",
     )
 
 
@@ -139,8 +155,9 @@ QUESTION = Question(
             stage="one_pair",
             says=(
                 "The tanh was taken of the finished score. It belongs on "
-                "each hidden unit, before they are weighed; after that it "
-                "only squeezes scores that no query can tell apart."
+                "each hidden unit, before they are weighed. A finished "
+                "score without it is a query's part plus a key's part, so "
+                "all queries would rank the keys alike."
             ),
             section="scores-hidden-sum",
         ),
@@ -255,8 +272,9 @@ QUESTION = Question(
             stage="pairs",
             says=(
                 "The score was divided by the square root of the hidden "
-                "width. The scale is for sums whose terms grow without "
-                "bound; here v_score sets the size, and nothing is divided."
+                "width. That scale belongs to bare dot products, which have "
+                "no weights of their own; here v_score is learned and sets "
+                "the size, and nothing is divided."
             ),
             section="scores-hidden-sum",
         ),
@@ -284,7 +302,12 @@ QUESTION = Question(
             section="scores-head",
         ),
     ),
-    tolerance=numerics.tolerance(terms=16, magnitude=8.0),
+    # A score may be close to zero because units of size 1 cancel.
+    tolerance=numerics.Tolerance(
+        relative=numerics.tolerance(terms=16).relative,
+        absolute=16 * numerics.SINGLE_EPS,
+        because="sums of up to 16 terms of size 1 in single precision",
+    ),
     difficulty=3,
     importance=4,
     minutes=25,
