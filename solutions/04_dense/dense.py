@@ -197,8 +197,9 @@ except NotImplementedError:
 # `AssertionError` for a wrong one and returns quietly for a right one.
 #
 # Right ones differ in style and rounding; some compute in single precision. So compare with a tolerance, but
-# not one so wide that a wrong scale fits into it. All candidates accept arrays with leading axes. Seven wrong
-# ones wait in the grading, and catching five of them earns all points. Rejecting a right one costs them all.
+# not one so wide that a wrong scale fits into it. All candidates take NumPy arrays, with or without leading
+# axes (equal in `q`, `k` and `v`), and right ones leave them as they were. Eight wrong ones wait in the
+# grading, and catching six of them earns all points. Rejecting a right one costs them all.
 
 # %% role="answer" question="dense.audit"
 def test_attention(candidate):
@@ -298,6 +299,12 @@ def overflowing(q, k, v):
     return powers @ v / powers.sum(axis=-1, keepdims=True)
 
 
+def clipped(q, k, v):
+    scores = np.clip(q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1]), -50, 50)
+    powers = np.exp(scores)
+    return powers @ v / powers.sum(axis=-1, keepdims=True)
+
+
 def meddling(q, k, v):
     q *= 1 / np.sqrt(q.shape[-1])
     scores = q @ np.swapaxes(k, -1, -2)
@@ -313,6 +320,7 @@ wrong = [
     transposed_when_square,
     last_key_lost,
     overflowing,
+    clipped,
     meddling,
 ]
 

@@ -195,9 +195,9 @@ MISCONCEPTIONS = (
         edits=(("scores / scale", "scores / scale; q /= scale"),),
         stage="inputs",
         says=(
-            "Your result is right, but `q` was divided in place. Whoever "
-            "passed it in still needs it; `a = a / b` makes a new array, "
-            "`a /= b` does not."
+            "Your result is right, but an argument was written to, as "
+            "`q /= scale` does. Whoever passed it in still needs it. "
+            "`a = a / b` makes a new array, `a /= b` does not."
         ),
         section="dense-inputs-changed",
     ),

@@ -45,7 +45,8 @@ MISCONCEPTIONS = (
         stage="queries",
         says=(
             "You subtract a mean over the keys. The weights already sum "
-            "to one, so their weighted sum is the average."
+            "to one, so the weighted sum is itself the average: do not "
+            "divide by the number of keys again."
         ),
         section="dense-the-shared-sum",
     ),
@@ -166,8 +167,9 @@ MISCONCEPTIONS = (
         ),
         stage="inputs",
         says=(
-            "Your result is right, but `d_weights` was changed in place. "
-            "Whoever passed it in still needs it."
+            "Your result is right, but an argument was written to, as "
+            "`d_weights += d_read` does. Whoever passed it in still needs "
+            "it: `d_weights + d_read` makes a new array."
         ),
         section="dense-inputs-changed",
     ),

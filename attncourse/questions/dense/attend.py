@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -24,8 +24,10 @@ def attend(q, k, v):
     output : shape (..., queries, value_dim).
     weights : shape (..., queries, keys); every row sums to one.
 
-    The arguments are left as they were. Scores of any size are handled.
-    Single precision is accurate enough.
+    There may be any number of leading axes, equal in all three arguments.
+    Scores of either sign and any size are handled. The arguments are
+    arrays of float64 or float32, possibly views that must not be written
+    to; they are left as they were. Single precision is accurate enough.
     """
     scale = np.sqrt(q.shape[-1])
     scores = np.einsum("...qd,...kd->...qk", q, k)
@@ -38,6 +40,13 @@ def attend(q, k, v):
     return output, weights
 
 
+# A single weight is 1 to the last place or two in any precision; this is
+# narrow enough that 1e-6 in a denominator shows.
+ONE_KEY = numerics.Tolerance(
+    6 * numerics.SINGLE_EPS, 0.0, "one key: nothing is added up"
+)
+
+
 def cases(rng: np.random.Generator) -> Iterator[Case]:
     """Yield calls that isolate one part of the contract each."""
 
@@ -45,11 +54,25 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         return rng.normal(size=shape)
 
     yield Case("shapes", (draw(3, 5), draw(7, 5), draw(7, 11)))
-    yield Case("one_key", (draw(3, 5), draw(1, 5), draw(1, 7)))
+    yield Case("shapes", (draw(1, 5), draw(7, 5), draw(7, 2)))
+    yield Case("shapes", (draw(5, 1), draw(3, 1), draw(3, 1)))
+    yield Case(
+        "one_key", (draw(3, 5), draw(1, 5), draw(1, 7)), tolerance=ONE_KEY
+    )
     yield Case(
         "weights",
         (draw(3, 5), draw(7, 5), np.eye(7)),
         note="with one-hot values the output is the weight matrix",
+    )
+    yield Case(
+        "weights",
+        (draw(3, 5), draw(7, 5), draw(7, 7)),
+        note="the same shapes with other numbers",
+    )
+    yield Case(
+        "weights",
+        with_scores(rng, [0.0, -2.0, -4.0, -6.0, -8.5, -9.5]),
+        note="scores that fall from 0 to -9.5",
     )
     yield Case(
         "output",
@@ -59,23 +82,22 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case(
         "batch", (draw(2, 3, 5, 7), draw(2, 3, 11, 7), draw(2, 3, 11, 5))
     )
-    large = draw(3, 4)
-    large[1] *= 1e4
     yield Case(
-        "extreme",
-        (large, draw(5, 4), draw(5, 3)),
-        tolerance=numerics.tolerance(terms=16, magnitude=1e2),
-        note="one query is ten thousand times longer",
+        "batch",
+        (draw(5, 5, 3), draw(5, 5, 3), draw(5, 5, 5)),
+        note="as many examples as queries, keys and features",
     )
-    direction = draw(1, 4)
-    direction = direction / np.linalg.norm(direction)
-    along = rng.permutation([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
     yield Case(
-        "extreme",
-        (40 * direction, along * direction, draw(5, 3)),
-        tolerance=numerics.tolerance(terms=16, magnitude=1e2),
-        note="scores from 20 to 100: the best is clear, the others large",
+        "batch",
+        (draw(3, 7, 2), draw(3, 5, 2), draw(3, 5, 11)),
+        note="more queries than keys",
     )
+    yield Case(
+        "batch",
+        (draw(2, 1, 3, 2, 5), draw(2, 1, 3, 7, 5), draw(2, 1, 3, 7, 3)),
+        note="three leading axes, one of length one",
+    )
+    yield from _extreme(rng)
     yield Case(
         "inputs",
         (draw(3, 5), draw(7, 5), draw(7, 2)),
@@ -92,10 +114,47 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         "inputs",
         tuple(
             draw(*shape).astype(np.float32)
-            for shape in ((3, 5), (2, 5), (2, 7))
+            for shape in ((3, 5), (11, 5), (11, 7))
         ),
         note="arguments in single precision",
     )
+
+
+def _extreme(rng: np.random.Generator) -> Iterator[Case]:
+    """Yield calls with large scores; the gaps are set, not drawn.
+
+    So no key draws a tie, which single precision could not tell, and
+    every key tells a clipped score from a true one.
+    """
+    q, k, v = with_scores(rng, [2e4, 4e4, 6e4, 8e4, 1e5])
+    yield Case(
+        "extreme",
+        (np.concatenate([rng.normal(size=(1, 4)), q, -q]), k, v),
+        note="scores up to 100000 of either sign, beside a usual query",
+    )
+    yield Case(
+        "extreme",
+        with_scores(rng, [20.0, 40.0, 60.0, 80.0, 100.0]),
+        tolerance=numerics.tolerance(terms=4, magnitude=100.0),
+        note="scores from 20 to 100: the best is clear, the others large",
+    )
+    q, k, v = with_scores(rng, [800.0, 800.5, 801.0, 801.5, 802.0])
+    yield Case(
+        "extreme",
+        (np.concatenate([q, -q]), k, v),
+        tolerance=numerics.tolerance(terms=4, magnitude=800.0),
+        note="scores near 800 and -800, close to one another",
+    )
+
+
+def with_scores(rng: np.random.Generator, scores: Sequence[float]) -> tuple:
+    """Return q, k, v of one query with these scores in some order."""
+    direction = rng.normal(size=(1, 4))
+    direction = direction / np.linalg.norm(direction)
+    order = rng.permutation(np.array(scores))[:, None]
+    highest = np.max(np.abs(scores))
+    q = 2 * highest * direction  # the 2 is the square root of the width
+    return q, order / highest * direction, rng.normal(size=(len(scores), 3))
 
 
 QUESTION = Question(
@@ -105,16 +164,16 @@ QUESTION = Question(
     function=attend,
     cases=cases,
     stages=(
-        Stage("shapes", 0.5, "three queries of seven keys give three rows"),
+        Stage("shapes", 0.5, "each query reads a row as wide as the values"),
         Stage("one_key", 0.5, "a single key gets weight 1, its value is read"),
         Stage("weights", 1.0, "each row of weights is a softmax over keys"),
         Stage("output", 1.0, "the output averages the values"),
         Stage("batch", 0.5, "leading axes are independent of one another"),
         Stage("extreme", 0.25, "very large scores give no NaN"),
-        Stage("inputs", 0.25, "the arguments are not changed"),
+        Stage("inputs", 0.25, "views and float32 do, and nothing is changed"),
     ),
     misconceptions=MISCONCEPTIONS,
-    tolerance=numerics.tolerance(terms=64),
+    tolerance=numerics.tolerance(terms=11),  # the longest sum is 11 long
     difficulty=2,
     importance=5,
     minutes=20,

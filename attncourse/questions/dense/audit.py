@@ -32,13 +32,19 @@ def key_by_key(q, k, v):
     return read / total
 
 
+def in_single_precision(q, k, v):
+    """Return attention, rounded as float32 rounds."""
+    q, k, v = (each.astype(np.float32) for each in (q, k, v))
+    return plain_attention(q, k, v).astype(np.float32)
+
+
 QUESTION = Audit(
     id="dense.audit",
     title="Tell attention from what looks like it",
     function_name="test_attention",
     points=3,
-    needed=5,
-    right=(plain_attention, key_by_key),
+    needed=6,
+    right=(plain_attention, key_by_key, in_single_precision),
     wrong=(
         edited(plain_attention, ("scores / np.sqrt(q.shape[-1])", "scores")),
         edited(
@@ -70,8 +76,9 @@ QUESTION = Audit(
         "lengths, equal widths, a batch of one?",
         "Use an expected result that you compute slowly, query by query, "
         "with numbers of queries, keys and features that all differ.",
-        "Then add what one comparison does not see: two examples, a score "
-        "of ten thousand, arguments that must not change, a tolerance of "
-        "about one part in ten thousand.",
+        "Then add what one comparison does not see: two examples, scores "
+        "of ten thousand (compare the result, finite is not enough), "
+        "arguments that must not change, a tolerance of about one part in "
+        "ten thousand.",
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from attncourse.checking import Case, Misconception, Question, Stage, numerics
+from attncourse.questions.dense.attend import ONE_KEY, with_scores
 
 
 def read_batch(q, k, v, sharpness):
@@ -27,7 +28,9 @@ def read_batch(q, k, v, sharpness):
     -------
     output : shape (examples, queries, value_dim).
 
-    Single precision is accurate enough.
+    Scores of either sign and any size are handled, also those that a
+    large sharpness makes. The arguments are left as they were. Single
+    precision is accurate enough.
     """
     scores = np.einsum("bqd,bkd->bqk", q, k)
     scores = scores / np.sqrt(q.shape[2])
@@ -57,6 +60,12 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         note="one example; as many queries as keys and features",
     )
     yield Case(
+        "all_pairs",
+        (draw(1, 3, 5), draw(1, 1, 5), draw(1, 1, 7), np.ones(1)),
+        tolerance=ONE_KEY,
+        note="one example with one key, which every query reads",
+    )
+    yield Case(
         "neighbours",
         (draw(2, 3, 5), draw(2, 7, 5), draw(2, 7, 11), np.ones(2)),
         note="two examples",
@@ -68,14 +77,50 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     )
     yield Case(
         "sharpness",
-        (
-            draw(3, 5, 2),
-            draw(3, 3, 2),
-            draw(3, 3, 7),
-            rng.permutation([0.2, 1.5, 4.0]) * rng.uniform(0.9, 1.1, 3),
-        ),
+        (draw(3, 5, 2), draw(3, 3, 2), draw(3, 3, 7), _three(rng)),
+        tolerance=numerics.tolerance(terms=3, magnitude=16.0),
         note="as many examples as keys, each with its own sharpness",
     )
+    yield Case(
+        "sharpness",
+        (draw(3, 3, 2), draw(3, 7, 2), draw(3, 7, 5), _three(rng)),
+        tolerance=numerics.tolerance(terms=7, magnitude=16.0),
+        note="as many examples as queries, each with its own sharpness",
+    )
+    yield from _extreme(rng)
+    yield Case(
+        "inputs",
+        (draw(3, 1, 5), draw(3, 7, 5), draw(3, 7, 2), _three(rng)),
+        tolerance=numerics.tolerance(terms=7, magnitude=16.0),
+        untouched=True,
+        note="the arguments must be left as they were",
+    )
+
+
+def _three(rng: np.random.Generator) -> np.ndarray:
+    """Return a weak, a middling and a strong sharpness in some order."""
+    return rng.permutation([0.2, 1.5, 4.0]) * rng.uniform(0.9, 1.1, 3)
+
+
+def _extreme(rng: np.random.Generator) -> Iterator[Case]:
+    """Yield two examples, one of which is made very sharp.
+
+    The gaps between its scores are set, not drawn, so that no key draws a
+    tie which single precision could not tell.
+    """
+    far = (1.0, 2.0, 3.0, 4.0, 5.0), 2e4, 1.0
+    near = (0.04, 0.040025, 0.04005, 0.040075, 0.0401), 2e4, 800.0
+    for scores, factor, magnitude in (far, near):
+        q, k, v = with_scores(rng, scores)
+        q = np.concatenate([q, -q])
+        others = (rng.normal(size=each.shape) for each in (q, k, v))
+        stacked = map(np.stack, zip((q, k, v), others, strict=True))
+        yield Case(
+            "extreme",
+            (*stacked, np.array([factor, 1.0])),
+            tolerance=numerics.tolerance(terms=5, magnitude=magnitude),
+            note="one example is twenty thousand times sharper",
+        )
 
 
 QUESTION = Question(
@@ -85,9 +130,11 @@ QUESTION = Question(
     function=read_batch,
     cases=cases,
     stages=(
-        Stage("all_pairs", 1.5, "every query is compared with every key"),
+        Stage("all_pairs", 1.0, "every query is compared with every key"),
         Stage("neighbours", 1.0, "examples do not influence one another"),
         Stage("sharpness", 0.5, "each example has its own sharpness"),
+        Stage("extreme", 0.25, "very large scores give no NaN"),
+        Stage("inputs", 0.25, "the arguments are not changed"),
     ),
     misconceptions=(
         Misconception(
@@ -178,6 +225,18 @@ QUESTION = Question(
             section="dense-over-the-batch",
         ),
         Misconception(
+            "no_maximum",
+            edits=(("np.exp(scores - highest)", "np.exp(scores)"),),
+            stage="extreme",
+            says=(
+                "Your exponentials overflow where the sharpness is large, "
+                "and infinity divided by infinity is NaN. Subtract each "
+                "row's maximum over the keys first: the weights do not "
+                "change."
+            ),
+            section="dense-large-scores",
+        ),
+        Misconception(
             "keys_averaged",
             edits=(("weights @ v", "weights @ k"),),
             stage="all_pairs",
@@ -189,7 +248,7 @@ QUESTION = Question(
             section="dense-keys-averaged",
         ),
     ),
-    tolerance=numerics.tolerance(terms=64, magnitude=16.0),
+    tolerance=numerics.tolerance(terms=7),  # the longest sum is 7 long
     difficulty=3,
     importance=5,
     minutes=15,
