@@ -1,0 +1,146 @@
+"""What `attncourse.fast.tiled` stands on: bands, threads, NaN, arguments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attncourse.shapes import require_broadcast, require_equal
+
+Heads = Float[Tensor, "heads rows columns"]
+EVERY = 2**60  # more keys than there are
+
+
+class Band(NamedTuple):
+    """How many keys before and after its own place a query may see."""
+
+    behind: int
+    ahead: int
+
+
+def share(
+    work: Callable[..., None], arrays: Sequence[Heads], *, heads: int
+) -> None:
+    """Call `work` on the arrays, so many heads at a time.
+
+    On a CPU with several torch threads each thread takes heads of its own:
+    inside of one product of small matrices they would wait for each other.
+    """
+    parts = list(zip(*(each.split(heads) for each in arrays), strict=True))
+    threads = min(torch.get_num_threads(), len(parts))
+    if threads < 2 or arrays[0].device.type != "cpu":
+        for part in parts:
+            work(*part)
+        return
+
+    def one(part):
+        with torch.no_grad():  # a thread starts with gradients
+            work(*part)
+
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(
+            threads, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            list(pool.map(one, parts))
+    finally:
+        torch.set_num_threads(before)  # what later threads start with
+
+
+def meets(
+    spoiled: Bool[Tensor, "heads keys columns"], queries: int, band: Band
+) -> Bool[Tensor, "heads queries columns"]:
+    """Tell for each query whether its band holds a spoiled key."""
+    keys = spoiled.shape[1]
+    before = torch.nn.functional.pad(spoiled.cumsum(dim=1), (0, 0, 1, 0))
+    place = torch.arange(queries, device=spoiled.device) + keys - queries
+    first = (place - band.behind).clamp(0, keys)
+    last = (place + band.ahead + 1).clamp(0, keys)
+    return before[:, last] > before[:, first]
+
+
+def value_poison(
+    v: Heads, queries: int, band: Band
+) -> tuple[Heads, Tensor | None]:
+    """Return the values without NaN and inf, and which outputs these spoil.
+
+    Zero times NaN is NaN, so a weight of zero would not keep a forbidden
+    value out of the product of matrices. Where every query sees every key
+    nothing is forbidden, and nothing needs to be done.
+    """
+    if band.ahead == EVERY or torch.isfinite(v).all():
+        return v, None
+    spoiled = ~torch.isfinite(v)
+    return v.masked_fill(spoiled, 0.0), meets(spoiled, queries, band)
+
+
+def without_poison(
+    arrays: Sequence[Heads], band: Band
+) -> tuple[Sequence[Heads], Sequence[Tensor | None]]:
+    """Return the backward pass's arrays without NaN and inf.
+
+    `arrays` are the queries, keys, values, outputs, the outputs' gradient
+    and the log-sum-exp. Also returned is where the gradients of queries,
+    keys and values are spoiled, None where they are not.
+    """
+    *finite, lse = arrays
+    bad = [~torch.isfinite(x).all(dim=-1, keepdim=True) for x in finite]
+    if band.ahead == EVERY or not any(bool(each.any()) for each in bad):
+        return arrays, (None, None, None)
+    q, k, v, output, upstream = finite
+    bad_q, bad_k, bad_v, bad_output, bad_upstream = bad
+    columns = bad_k | bad_v
+    rows = bad_q | bad_output | bad_upstream
+    rows |= meets(columns, q.shape[1], band)
+    rows &= lse != -math.inf  # a row that sees nothing meets nothing
+    clean = [x.masked_fill(rows, 0.0) for x in (q, output, upstream)]
+    k, v = (x.masked_fill(columns, 0.0) for x in (k, v))
+    lse = lse.masked_fill(rows, math.inf)  # their weights become zero
+    met = meets(rows, k.shape[1], Band(band.ahead, band.behind))
+    return (clean[0], k, v, *clean[1:], lse), (rows, met, met)
+
+
+def require_real(name: str, value: Tensor, axes: str) -> None:
+    """Require a floating-point tensor with the named trailing axes."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        got = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"{name} must be a floating-point tensor: got {got}")
+    named = axes.split()
+    if value.ndim < len(named):
+        wanted = ", ".join(["...", *named])
+        raise ValueError(
+            f"{name} must have axes ({wanted}): got shape {tuple(value.shape)}"
+        )
+
+
+def as_heads(
+    q: Tensor, k: Tensor, v: Tensor
+) -> tuple[tuple[int, ...], list[Heads]]:
+    """Return the leading axes, and the arrays with one axis for them all."""
+    named = {"q": q, "k": k, "v": v}
+    for name, axes in zip(
+        named, ("queries dim", "keys dim", "keys value_dim"), strict=True
+    ):
+        require_real(name, named[name], axes)
+        if (named[name].dtype, named[name].device) != (q.dtype, q.device):
+            raise TypeError(
+                f"q and {name} must agree in dtype and device: got "
+                f"{q.dtype} on {q.device}, "
+                f"{named[name].dtype} on {named[name].device}"
+            )
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
+    require_equal("keys", k=k.shape[-2], v=v.shape[-2])
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
+    leading = require_broadcast(
+        **{name: tuple(x.shape[:-2]) for name, x in named.items()}
+    )
+    wide = (x.expand(*leading, *x.shape[-2:]) for x in named.values())
+    number = math.prod(leading)
+    return leading, [x.reshape(number, *x.shape[-2:]) for x in wide]
