@@ -30,6 +30,7 @@ from attncourse.shapes import (
 Rows = Float[Array, "*#batch keys"]
 PerRow = Float[Array, "*#batch"]
 PerQuery = Float[Array, "*#batch queries"]
+LOWEST = np.finfo(np.float64).min
 
 
 class Normalizer(NamedTuple):
@@ -78,7 +79,7 @@ def merge_normalizers(first: Normalizer, second: Normalizer) -> Normalizer:
     m1, d1 = (real("first", each) for each in first)
     m2, d2 = (real("second", each) for each in second)
     highest = np.maximum(m1, m2)
-    shift = _finite_or_zero(highest)
+    shift = _shift(highest)
     return Normalizer(
         highest, d1 * np.exp(m1 - shift) + d2 * np.exp(m2 - shift)
     )
@@ -104,8 +105,7 @@ def online_normalizer(scores: Rows) -> Normalizer:
     rows = scores.shape[:-1]
     seen = Normalizer(np.full(rows, -np.inf), np.zeros(rows))
     for score in np.moveaxis(scores, -1, 0):
-        arrived = Normalizer(score, np.where(score > -np.inf, 1.0, 0.0))
-        seen = merge_normalizers(seen, arrived)
+        seen = merge_normalizers(seen, Normalizer(score, np.ones(rows)))
     return seen
 
 
@@ -125,9 +125,10 @@ def online_softmax(scores: Rows) -> Rows:
     [0.125, 0.375, 0.5]
     """
     highest, total = online_normalizer(scores)
-    shift = _finite_or_zero(highest)[..., None]
+    shift = _shift(highest)[..., None]
     exponentials = np.exp(real("scores", scores) - shift)
-    return exponentials / np.where(total == 0, 1.0, total)[..., None]
+    # The highest score adds one, so a total below one is the sum of nothing.
+    return exponentials / np.maximum(total, 1.0)[..., None]
 
 
 def merge(first: Partial, second: Partial) -> Partial:
@@ -152,7 +153,7 @@ def merge(first: Partial, second: Partial) -> Partial:
     o1, l1 = real("output", first.output), real("lse", first.lse)
     o2, l2 = real("output", second.output), real("lse", second.lse)
     lse = np.logaddexp(l1, l2)
-    shift = _finite_or_zero(lse)
+    shift = _shift(lse)
     share1, share2 = np.exp(l1 - shift), np.exp(l2 - shift)
     return Partial(share1[..., None] * o1 + share2[..., None] * o2, lse)
 
@@ -178,9 +179,9 @@ def partial_attention(
     scores = np.einsum("...qd,...kd->...qk", q, k) / np.sqrt(q.shape[-1])
     scores = np.where(mask, scores, -np.inf)
     highest, total = _normalizer(scores)
-    shift = _finite_or_zero(highest)[..., None]
+    shift = _shift(highest)[..., None]
     exponentials = np.exp(scores - shift)
-    weights = exponentials / np.where(total == 0, 1.0, total)[..., None]
+    weights = exponentials / np.maximum(total, 1.0)[..., None]
     with np.errstate(divide="ignore"):  # a query that sees nothing: -inf
         lse = highest + np.log(total)
     output = _weighted_sum(weights, v, mask)
@@ -231,13 +232,13 @@ def attention(
 def _normalizer(scores: Rows) -> Normalizer:
     """Return the normalizer of a tile, all its scores at once."""
     highest = np.max(scores, axis=-1, initial=-np.inf)
-    shift = _finite_or_zero(highest)[..., None]
+    shift = _shift(highest)[..., None]
     return Normalizer(highest, np.sum(np.exp(scores - shift), axis=-1))
 
 
-def _finite_or_zero(highest: Array) -> Array:
-    """Return a shift: where there is no score, any finite one will do."""
-    return np.where(highest == -np.inf, 0.0, highest)
+def _shift(highest: Array) -> Array:
+    """Return `highest`; without a score any shift will do, if finite."""
+    return np.maximum(highest, LOWEST)
 
 
 def _tiles(length: int, tile: int) -> list[slice]:
