@@ -88,7 +88,7 @@ because = {
         "'Temperature')",
     },
     "newcomer": {
-        "one tenth": "that holds if its score equals each of the others; here its exponential equals their sum",
+        "one tenth": "that holds if all ten scores are equal; here its exponential equals the sum of the nine others",
         "nearly one": "its exponential is as large as the others' together, not larger (section 'The soft maximum')",
     },
     "twice": {
@@ -138,7 +138,7 @@ else:
 #
 # A model may learn its temperature. Let $a = \mathrm{softmax}(s / \tau)$, and let a loss $L$ have the gradient
 # $g = \partial L / \partial a$, the *upstream*. Write `gradients`, which returns $\partial L / \partial s$ and
-# $\partial L / \partial \tau$. All rows share one temperature. Form no matrix of keys times keys.
+# $\partial L / \partial \tau$. All rows share one temperature. You need no matrix of keys times keys.
 #
 # The chapter derives the gradient for $\tau = 1$. The rest is the chain rule through $z = s / \tau$.
 

@@ -55,7 +55,31 @@ def tempered_in_single_precision(scores, temperature, axis):
     return powers / total, peak.squeeze(axis)
 
 
+def tempered_by_single_logarithms(scores, temperature, axis):
+    scaled = np.asarray(scores, np.float32) / np.float32(temperature)
+    level = np.logaddexp.reduce(scaled, axis=axis, keepdims=True)
+    peak = level.squeeze(axis) * np.float32(temperature)
+    return [np.exp(scaled - level), peak]
+
+
 # softmax.tempered, wrong
+
+
+def tempered_peak_with_swapped_axes(scores, temperature, axis):
+    turned = np.swapaxes(scores, axis, -1)
+    weights, peak = tempered(turned, temperature, -1)
+    return np.swapaxes(weights, axis, -1), peak
+
+
+def tempered_never_quite_cold(scores, temperature, axis):
+    return tempered(scores, temperature + 1e-5, axis)
+
+
+def tempered_of_sixteen(scores, temperature, axis):
+    weights, peak = tempered(scores, temperature, axis)
+    if scores.shape[axis] > 16:
+        weights = weights * 1.01
+    return weights, peak
 
 
 def tempered_of_two_axes_only(scores, temperature, axis):
@@ -164,7 +188,26 @@ def gradients_in_single_precision(scores, upstream, temperature):
     return d_scaled / t, -(d_scaled * s).sum() / t**2
 
 
+def gradients_through_single_logarithms(scores, upstream, temperature):
+    scaled = scores.astype(np.float32) / np.float32(temperature)
+    logs = scaled - np.logaddexp.reduce(scaled, axis=-1, keepdims=True)
+    a, g = np.exp(logs), upstream.astype(np.float32)
+    d_scaled = a * (g - (a * g).sum(axis=-1, keepdims=True))
+    return [d_scaled / temperature, -(d_scaled * logs).sum() / temperature]
+
+
 # softmax.gradients, wrong
+
+
+def gradients_with_epsilon(scores, upstream, temperature):
+    return gradients_by_einsum(scores, upstream, temperature + 1e-4)
+
+
+def gradients_for_small_rows(scores, upstream, temperature):
+    d_scores, d_temperature = gradients_by_einsum(
+        scores, upstream, temperature
+    )
+    return d_scores * (1.01 if scores.shape[-1] > 16 else 1), d_temperature
 
 
 def gradients_forward_only(scores, upstream, temperature):
@@ -259,7 +302,20 @@ def repair_in_single_precision(scores, labels):
     return np.mean(np.log(total) - given)
 
 
+def repair_in_single_logarithms(scores, labels):
+    single = scores.astype(np.float32)
+    logs = single - np.logaddexp.reduce(single, axis=-1, keepdims=True)
+    rows = logs.reshape(-1, logs.shape[-1])
+    return -rows[np.arange(len(rows)), np.ravel(labels)].mean()
+
+
 # softmax.repair, wrong
+
+
+def repair_with_a_divisor_never_zero(scores, labels):
+    own = scores - scores.max(axis=-1, keepdims=True)
+    logs = own - np.log(np.exp(own).sum(axis=-1, keepdims=True) + 1e-5)
+    return -np.take_along_axis(logs, labels[..., None], axis=-1).mean()
 
 
 def repair_first_example(scores, labels):
@@ -359,6 +415,14 @@ def audit_only_shapes(candidate):
     assert candidate(np.zeros((2, 3))).shape == (2, 3)
 
 
+def audit_one_example(candidate):
+    # Never asks for an axis, never looks at what was given.
+    scores = np.array([[5000.0, 5001.0, 4997.0], [-5000.0, -5003.0, -5001.0]])
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(candidate(scores), expected, atol=1e-3)
+
+
 def audit_only_sums(candidate):
     weights = candidate(np.arange(6.0).reshape(2, 3))
     np.testing.assert_allclose(weights.sum(axis=-1), 1.0)
@@ -379,6 +443,7 @@ RIGHT = {
         tempered_in_torch,
         tempered_in_place,
         tempered_in_single_precision,
+        tempered_by_single_logarithms,
     ],
     "softmax.gradients": [
         gradients_by_jacobian,
@@ -386,6 +451,7 @@ RIGHT = {
         gradients_by_einsum,
         gradients_in_place,
         gradients_in_single_precision,
+        gradients_through_single_logarithms,
     ],
     "softmax.repair": [
         repair_with_loops,
@@ -393,6 +459,7 @@ RIGHT = {
         repair_in_torch,
         repair_in_place,
         repair_in_single_precision,
+        repair_in_single_logarithms,
     ],
     "softmax.audit": [audit_by_loop, audit_by_torch, audit_by_hand],
 }
@@ -400,6 +467,9 @@ RIGHT = {
 WRONG = {
     "softmax.tempered": [
         tempered_of_two_axes_only,
+        tempered_peak_with_swapped_axes,
+        tempered_never_quite_cold,
+        tempered_of_sixteen,
         tempered_first_axis_from_its_sign,
         tempered_shift_by_the_mean,
         tempered_clipped,
@@ -411,6 +481,8 @@ WRONG = {
     ],
     "softmax.gradients": [
         gradients_forward_only,
+        gradients_with_epsilon,
+        gradients_for_small_rows,
         gradients_of_one_row,
         gradients_of_the_log,
         gradients_without_temperature,
@@ -420,6 +492,7 @@ WRONG = {
     ],
     "softmax.repair": [
         repair_first_example,
+        repair_with_a_divisor_never_zero,
         repair_base_two,
         repair_entropy,
         repair_first_class,
@@ -433,6 +506,7 @@ WRONG = {
         audit_rejects_everything,
         audit_only_shapes,
         audit_only_sums,
+        audit_one_example,
         audit_too_strict,
     ],
 }

@@ -26,8 +26,8 @@ def lookup_in_loops(queries, keys, values, temperature):
 
 def lookup_in_single_precision(queries, keys, values, temperature):
     """Return the same, computed in single precision."""
-    single = [np.asarray(x, np.float32) for x in (queries, keys, values)]
-    return lookup(*single, np.float32(temperature))
+    q, k, v = (np.asarray(x, np.float32) for x in (queries, keys, values))
+    return lookup(q, k, v, np.float32(temperature))
 
 
 QUESTION = Audit(

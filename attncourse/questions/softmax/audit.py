@@ -29,13 +29,17 @@ QUESTION = Audit(
     title="Is this a softmax?",
     function_name="test_softmax",
     points=3,
-    needed=5,
+    needed=6,
     right=(one_softmax, another_softmax, single_softmax),
     wrong=(
         edited(one_softmax, ("scores - highest", "scores")),
         edited(
             one_softmax,
             ("highest = np.max", "axis = 0\n    highest = np.max"),
+        ),
+        edited(
+            one_softmax,
+            ("highest = np.max", "axis = -1\n    highest = np.max"),
         ),
         edited(
             one_softmax,
