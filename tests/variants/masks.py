@@ -52,6 +52,21 @@ def cache_by_counting_back(lengths, *, queries, keys):
 # masks.cache, wrong
 
 
+def cache_of_at_most_all_keys(lengths, *, queries, keys):
+    # Right only while there are no more queries than places.
+    queries_kept = min(queries, keys)
+    mask = cache_with_loops(lengths, queries=queries_kept, keys=keys)
+    rest = ((0, 0), (0, queries - queries_kept), (0, 0))
+    return np.pad(mask, rest)
+
+
+def cache_overwriting(lengths, *, queries, keys):
+    mask = cache_with_loops(lengths, queries=queries, keys=keys)
+    if isinstance(lengths, np.ndarray) and lengths.flags.writeable:
+        lengths += queries
+    return mask
+
+
 def cache_right_for_equal_lengths(lengths, *, queries, keys):
     if len({int(length) for length in lengths}) > 1:
         return cache_for_one_query(lengths, queries=queries, keys=keys)
@@ -151,7 +166,32 @@ def weigh_in_place(scores, mask):
     return work, shift + np.log(total)
 
 
+def weigh_through_single_logarithms(scores, mask):
+    allowed = np.where(mask, scores.astype(np.float32), np.float32(-np.inf))
+    totals = np.logaddexp.reduce(allowed, axis=-1, keepdims=True)
+    finite = np.where(np.isinf(totals), np.float32(0), totals)
+    return [np.exp(allowed - finite), totals.squeeze(-1)]
+
+
 # masks.weigh, wrong
+
+
+def weigh_minus_1e9_repaired(scores, mask):
+    # Careful with blind rows, but -1e9 is not below every score.
+    seen = np.broadcast_to(mask, scores.shape).any(axis=-1, keepdims=True)
+    hidden = np.where(mask, scores, -1e9)
+    shift = hidden.max(-1, keepdims=True)
+    powers = np.where(seen, np.exp(hidden - shift), 0.0)
+    total = powers.sum(-1, keepdims=True)
+    log_total = np.where(seen, np.log(total) + shift, -np.inf)
+    return powers / np.where(seen, total, 1.0), log_total[..., 0]
+
+
+def weigh_blind_rows_times_zero(scores, mask):
+    weights, totals = weigh_with_loops(scores, mask)
+    blind = totals == -np.inf
+    weights[blind] = 0.0 * scores[blind]
+    return weights, totals
 
 
 def weigh_with_a_tiny_divisor(scores, mask):
@@ -276,6 +316,10 @@ def mend_in_single_precision(q, k, v, lengths):
 # masks.mend, wrong
 
 
+def mend_for_short_sequences(q, k, v, lengths):
+    return mend_with_loops(q, k, v, np.minimum(lengths, 16))
+
+
 def mend_as_found(q, k, v, lengths):
     positions, dim = q.shape[-2:]
     place = np.arange(positions)
@@ -373,6 +417,17 @@ def loss_in_single_precision(log_probabilities, targets):
 
 
 # masks.loss, wrong
+
+
+def loss_of_the_first_positions(log_probabilities, targets):
+    # Takes for granted that padding comes last.
+    lengths = (targets >= 0).sum(axis=-1)
+    total = 0.0
+    for place in np.ndindex(lengths.shape):
+        rows = np.arange(lengths[place])
+        wanted = targets[place][: lengths[place]]
+        total -= log_probabilities[place][rows, wanted].sum()
+    return total / max(lengths.sum(), 1), lengths.sum()
 
 
 def loss_without_padding_if_full(log_probabilities, targets):
@@ -507,6 +562,14 @@ def test_first_query_only(candidate):
     assert np.allclose(candidate(q, k, v)[0], candidate(q, k, changed)[0])
 
 
+def test_one_example(candidate):
+    # Right about one example; never asks about NaN, batches or lengths.
+    q, k, v = _draw(3, 7)
+    np.testing.assert_allclose(
+        candidate(q, k, v), query_by_query(q, k, v), rtol=1e-4, atol=1e-4
+    )
+
+
 def test_for_bits(candidate):
     q, k, v = _draw(5, 7)
     assert np.array_equal(candidate(q, k, v), causal_attention(q, k, v))
@@ -526,6 +589,7 @@ RIGHT = {
         weigh_in_torch,
         weigh_in_single_precision,
         weigh_in_place,
+        weigh_through_single_logarithms,
     ],
     "masks.mend": [
         mend_with_loops,
@@ -550,6 +614,8 @@ RIGHT = {
 WRONG = {
     "masks.cache": [
         cache_right_for_equal_lengths,
+        cache_of_at_most_all_keys,
+        cache_overwriting,
         cache_for_one_query,
         cache_of_the_first_sequence,
         cache_own_place_only,
@@ -560,6 +626,8 @@ WRONG = {
     ],
     "masks.weigh": [
         weigh_with_a_tiny_divisor,
+        weigh_minus_1e9_repaired,
+        weigh_blind_rows_times_zero,
         weigh_minus_ten_thousand,
         weigh_minus_1e9_then_cleared,
         weigh_transposed_if_square,
@@ -570,6 +638,7 @@ WRONG = {
     ],
     "masks.mend": [
         mend_as_found,
+        mend_for_short_sequences,
         mend_without_lengths,
         mend_first_length_for_all,
         mend_mean_of_the_past,
@@ -580,6 +649,7 @@ WRONG = {
     ],
     "masks.loss": [
         loss_without_padding_if_full,
+        loss_of_the_first_positions,
         loss_count_of_sequences,
         loss_perplexity,
         loss_alone,
@@ -593,6 +663,7 @@ WRONG = {
         test_that_rejects_everything,
         test_shapes_only,
         test_first_query_only,
+        test_one_example,
         test_for_bits,
     ],
 }

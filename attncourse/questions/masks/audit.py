@@ -46,12 +46,23 @@ QUESTION = Audit(
     title="Catch who looks into the future",
     function_name="test_causal",
     points=3,
-    needed=6,
+    needed=8,
     right=(causal_attention, query_by_query),
     wrong=(
         edited(causal_attention, ("place <= stands", "place < keys + stands")),
         edited(causal_attention, ("place <= stands", "place - 1 <= stands")),
         edited(causal_attention, ("+ keys - queries", "+ 0 * keys")),
+        # In a batch, only the first example is masked.
+        edited(
+            causal_attention,
+            (
+                "scores = np.where(mask, scores, -np.inf)",
+                "mask = np.broadcast_to(mask, scores.shape).copy()\n"
+                "    mask[1:] |= q.ndim > 2\n"
+                "    scores = np.where(mask, scores, -np.inf)",
+            ),
+            ("mask[:, :, None]", "mask[..., None]"),
+        ),
     ),
     difficulty=4,
     importance=5,

@@ -31,6 +31,9 @@ def cache_mask(lengths, *, queries, keys):
     -------
     mask : booleans, shape (batch, queries, keys), True where a query may
         look.
+
+    There may be more queries than places. The lengths are left as they
+    were.
     """
     filled = np.asarray(lengths, dtype=np.int64)
     number = np.arange(queries)
@@ -61,12 +64,23 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield call("newest", distinct(2, 7, 3), 1, 7, note="one query each")
     yield call("ragged", distinct(3, 11, 5), 3, 11)
     yield call("ragged", distinct(7, 13, 2), 7, 13)
+    full = rng.permutation(np.array([4, 8, 6, 5]))
+    yield call("ragged", full, 3, 8, note="one buffer is full")
+    yield call("ragged", full - 1, 3, 8, note="other lengths")
+    yield call("ragged", distinct(19, 37, 1), 17, 38, note="one sequence")
     yield call(
         "short",
         rng.permutation(np.array([0, 2, 4, 6])),
         5,
         7,
         note="some sequences are shorter than the number of queries",
+    )
+    yield call(
+        "short",
+        rng.permutation(np.array([1, 3, 5])),
+        7,
+        5,
+        note="more queries than places",
     )
     yield call(
         "inputs",
@@ -77,6 +91,14 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         note="unsigned integers cannot go below zero",
     )
     yield call("inputs", [int(each) for each in distinct(2, 5, 2)], 2, 5)
+    yield call(
+        "inputs",
+        distinct(2, 8, 4),
+        2,
+        7,
+        untouched=True,
+        note="the lengths must be left as they were",
+    )
 
 
 QUESTION = Question(

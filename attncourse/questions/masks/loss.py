@@ -18,8 +18,10 @@ def mean_loss(log_probabilities, targets):
 
     Parameters
     ----------
-    log_probabilities : shape (..., positions, classes).
-    targets : integers, shape (..., positions); a class, or -1.
+    log_probabilities : NumPy array of floats, shape (..., positions,
+        classes); finite at the real positions.
+    targets : NumPy array of integers, shape (..., positions); a class, or
+        -1, which may stand at any position.
 
     Returns
     -------
@@ -60,6 +62,15 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     )
     yield Case("full", (logs(5, 3), rng.integers(3, size=5)))
     yield Case("padding", (logs(3, 5, 7), padded([3, 3, 3], 5, 7)))
+    yield Case("padding", (logs(3, 5, 7), padded([3, 3, 3], 5, 7)[:, ::-1]))
+    scattered = rng.permuted(padded([30], 38, 17)[0])
+    yield Case(
+        "padding",
+        (logs(38, 17), scattered),
+        note="one long sequence, padding anywhere",
+    )
+    scattered = rng.permuted(padded([1, 3], 4, 8).reshape(1, 2, 4), axis=-1)
+    yield Case("padding", (logs(1, 2, 4, 8), scattered), note="four axes")
     targets = padded([7, 1, 2], 7, 5)
     uneven = logs(3, 7, 5)
     # The short sequences are the hard ones.
@@ -86,6 +97,11 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         note="minus infinity stands in the padding",
     )
     yield Case("nothing", (logs(2, 3, 5), np.full((2, 3), -1)))
+    yield Case(
+        "nothing",
+        (np.full((2, 3, 5), np.nan), np.full((2, 3), -1)),
+        note="all is padding, and NaN",
+    )
     yield Case(
         "nothing",
         (logs(2, 3, 5), padded([0, 2], 3, 5)),

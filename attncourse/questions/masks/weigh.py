@@ -14,9 +14,10 @@ def weigh(scores, mask):
 
     Parameters
     ----------
-    scores : shape (..., queries, keys).
-    mask : booleans that broadcast against `scores`, True where a query
-        may look.
+    scores : NumPy array of floats, shape (..., queries, keys).
+    mask : NumPy array of booleans, True where a query may look; it
+        broadcasts to the shape of `scores` and may have fewer leading
+        axes, but has those of queries and keys.
 
     Returns
     -------
@@ -28,7 +29,8 @@ def weigh(scores, mask):
     A row that may look at nothing has weights zero and a log_total of
     minus infinity, the logarithm of an empty sum. What stands at a
     forbidden place, NaN or a very large number included, has no
-    influence. Allowed scores of any size are handled. The arguments are
+    influence. Allowed scores of any size, far below -1e9 too, are
+    handled. The arguments are
     left as they were. Single precision is accurate enough.
     """
     allowed = np.where(mask, scores, -np.inf)
@@ -56,13 +58,36 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case("everything", (rng.normal(size=(3, 5)), np.full((3, 5), True)))
     yield Case("some", (rng.normal(size=(5, 7)), some(5, 7)))
     yield Case("some", (rng.normal(size=(7, 7)), some(7, 7)))
+    yield Case(
+        "some",
+        (rng.normal(size=(17, 38)), some(17, 38)),
+        note="more keys than a handful",
+    )
+    yield Case("some", (rng.normal(size=(1, 4)), some(1, 4)), note="one row")
     yield Case("batch", (rng.normal(size=(2, 3, 5, 7)), some(2, 1, 1, 7)))
+    yield Case(
+        "batch",
+        (rng.normal(size=(4, 3, 5)), some(3, 5)),
+        note="one mask for the whole batch",
+    )
     blank = some(5, 7)
     blank[rng.permutation(5)[:2]] = False
     yield Case(
         "nothing",
         (rng.normal(size=(5, 7)), blank),
         note="two rows see nothing",
+    )
+    silent = some(2, 1, 5)
+    silent[rng.integers(2)] = False
+    yield Case(
+        "nothing",
+        (rng.normal(size=(2, 3, 5)), silent),
+        note="one example of the batch sees nothing",
+    )
+    yield Case(
+        "nothing",
+        (np.where(blank, rng.normal(size=(5, 7)), np.nan), blank),
+        note="two rows see nothing, and hold nothing but NaN",
     )
     scores, mask = rng.normal(size=(3, 5)), some(3, 5)
     yield Case(
@@ -80,8 +105,19 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case(
         "extreme",
         (steps + np.array([[1000.0], [-1000.0], [0.0]]), some(3, 5)),
+        # A logarithm near 1000 in single precision is off by 3e-5.
+        tolerance=numerics.tolerance(terms=16, magnitude=16.0),
         note="one row's scores are near 1000, another's near -1000",
     )
+    for low in (-(2.0**15), -(2.0**35)):
+        yield Case(
+            "extreme",
+            (np.full((5, 5), low), rng.permutation(np.eye(5)) > 0),
+            # The weights are 1 and 0 without rounding: a number added to
+            # the divisor shows.
+            tolerance=numerics.tolerance(terms=1),
+            note="each row's only allowed score is very low",
+        )
     yield Case(
         "inputs",
         (rng.normal(size=(3, 10)).astype(np.float32)[:, ::2], some(3, 5)),
