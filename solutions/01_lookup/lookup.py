@@ -254,6 +254,12 @@ def overflowing(queries, keys, values, temperature):
     return parts @ values / parts.sum(axis=1, keepdims=True)
 
 
+def one_maximum(queries, keys, values, temperature):
+    scores = queries @ keys.T / temperature
+    parts = np.exp(scores - scores.max())
+    return parts @ values / parts.sum(axis=1, keepdims=True)
+
+
 def cold(queries, keys, values, temperature):
     return values[(queries @ keys.T).argmax(axis=1)]
 
@@ -293,6 +299,7 @@ wrong = [
     one_for_all,
     last_key_lost,
     overflowing,
+    one_maximum,
     cold,
     temperature_forgotten,
     by_distance,

@@ -35,7 +35,7 @@ QUESTION = Audit(
     title="Write a test for a lookup",
     function_name="test_lookup",
     points=3,
-    needed=8,
+    needed=9,
     right=(lookup, lookup_in_loops, lookup_in_single_precision),
     wrong=(
         edited(lookup, ("/ temperature", "* temperature")),

@@ -202,7 +202,7 @@ QUESTION = Question(
             section="lookup-in-place",
         ),
     ),
-    tolerance=numerics.tolerance(terms=64, magnitude=8.0),
+    tolerance=numerics.tolerance(terms=16, magnitude=8.0),
     difficulty=2,
     importance=4,
     minutes=15,
