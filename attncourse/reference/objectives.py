@@ -226,7 +226,7 @@ def _checked(
             f"got {outside[0]}"
         )
     # NaN logits or a target of -100 may stand where nothing counts.
-    logits = np.where(counted[..., None], logits, 0.0)
+    logits = np.where(counted[..., None], logits, np.zeros_like(logits))
     return logits, np.where(counted, targets, 0), counted
 
 

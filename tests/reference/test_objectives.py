@@ -265,6 +265,42 @@ def test_at_the_ends_of_the_rate_none_or_all_are_chosen(rate, expected):
     assert inputs.shape == (3, 5)
 
 
+class Dealt:
+    """A source of chance that has been told what to draw."""
+
+    def __init__(self, *draws):
+        self.draws = list(draws)
+
+    def random(self, shape):
+        return np.full(shape, self.draws.pop(0))
+
+    def integers(self, high, *, size):
+        return np.full(size, high - 1)
+
+
+@pytest.mark.parametrize(
+    ("lot", "fate", "expected"),
+    [
+        (0.25, 0.0, 5),  # the lot reaches the rate: not chosen
+        (0.2, 0.79, 99),
+        (0.2, 0.8, 5),
+        (0.2, 0.89, 5),
+        (0.2, 0.9, 6),
+    ],
+)
+def test_each_fate_begins_where_the_one_before_ends(lot, fate, expected):
+    inputs, chosen = corrupt_tokens(
+        [5],
+        [True],
+        mask_token=99,
+        vocabulary=7,
+        rate=0.25,
+        rng=Dealt(lot, fate),
+    )
+    assert inputs.tolist() == [expected]
+    assert chosen.tolist() == [lot < 0.25]
+
+
 # --- one token after another -----------------------------------------------
 
 
