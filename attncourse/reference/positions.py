@@ -111,7 +111,7 @@ def shift_matrix(
 ) -> Float[Array, "dim dim"]:
     r"""Return the matrix that moves every sinusoidal vector by `offset`.
 
-    .. math:: P_{p+t} = M_t\,P_p \quad\text{for every } p
+    .. math:: P_{p+t} = U_t\,P_p \quad\text{for every } p
 
     Pair by pair it is a rotation by :math:`t\,\omega_i`, so it is
     orthogonal, and its transpose moves back.
