@@ -192,7 +192,7 @@ def keep_top_k(logits: Logits, *, k: int) -> Logits:
     never more than k.
 
     Source: Fan, Lewis & Dauphin (2018), "Hierarchical Neural Story
-    Generation", section 5.4.
+    Generation".
 
     Examples
     --------
