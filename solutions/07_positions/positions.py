@@ -249,13 +249,15 @@ else:
 # A public judge of such exercises accepts a rotary encoding that returns its input unchanged. Yours will not.
 #
 # You are handed functions `candidate(x, positions)` that should turn neighbouring columns as in the chapter:
-# `x` has shape `(..., tokens, dim)`, `positions` has shape `(tokens,)` or `(..., tokens)` and holds whole
-# numbers, the base is `10000`, and `x` is left as it was. Some are right, some are not, and you cannot read
-# them. Write `test_rotary(candidate)`, which raises an `AssertionError` for a wrong one and returns quietly
-# for a right one.
+# `x` has shape `(..., tokens, dim)` with `dim` even, `positions` has shape `(tokens,)` or the leading shape
+# `(..., tokens)` of `x` and holds whole numbers, the base is `10000`, and `x` is left as it was. Some are
+# right, some are not, and you cannot read them. Write `test_rotary(candidate)`, which raises an
+# `AssertionError` for a wrong one and returns quietly for a right one.
 #
-# Right ones differ in style and rounding (single precision is allowed), so compare with a tolerance and keep
-# positions below one hundred. Rejecting a right one costs all points of this exercise.
+# Hand over NumPy arrays, with positions from 0 to 99 and entries from about -5 to 5. Right ones differ in
+# style and rounding (single precision is allowed), so compare with a tolerance of about `1e-4`. Some wrong
+# ones are right for most inputs: what would they be wrong for? Rejecting a right one costs all points of this
+# exercise.
 
 # %% role="answer" question="positions.audit"
 def test_rotary(candidate):
@@ -362,6 +364,44 @@ def from_first_position(x, positions):
     return assembled(x, angles_of(x, positions - positions[..., :1]))
 
 
+def sorted_positions(x, positions):
+    return assembled(x, angles_of(x, np.sort(positions, axis=-1)))
+
+
+def counted_from_one(x, positions):
+    return assembled(x, angles_of(x, np.asarray(positions) + 1))
+
+
+def a_little_longer(x, positions):
+    return 1.01 * assembled(x, angles_of(x, positions))
+
+
+def last_token_forgotten(x, positions):
+    result = assembled(x, angles_of(x, positions))
+    result[..., -1, :] = x[..., -1, :]
+    return result
+
+
+def only_one_example(x, positions):
+    result = assembled(x, angles_of(x, positions))
+    if x.ndim > 2:
+        result[1:] = x[1:]
+    return result
+
+
+def taken_apart(x, positions):
+    result = assembled(x, angles_of(x, positions))
+    return np.concatenate([result[..., 0::2], result[..., 1::2]], axis=-1)
+
+
+def next_token(x, positions):
+    return np.roll(assembled(x, angles_of(x, positions)), 1, axis=-2)
+
+
+def examples_reversed(x, positions):
+    return assembled(x[::-1] if x.ndim > 2 else x, angles_of(x, positions))
+
+
 def meddling(x, positions):
     result = assembled(x, angles_of(x, positions))
     x[...] = result
@@ -381,6 +421,14 @@ wrong = [
     added,
     first_example_for_all,
     from_first_position,
+    sorted_positions,
+    counted_from_one,
+    a_little_longer,
+    last_token_forgotten,
+    only_one_example,
+    examples_reversed,
+    taken_apart,
+    next_token,
     meddling,
 ]
 

@@ -73,6 +73,37 @@ def turn_in_single_precision(x, positions, width):
     return result
 
 
+def turn_by_neighbours(x, positions, width):
+    # The same as the other pairing on columns in another order.
+    order = np.arange(width).reshape(2, width // 2).T.ravel()
+    result = np.array(x, dtype=float)
+    result[..., order] = rotate(x[..., order], np.asarray(positions))
+    return result
+
+
+def turn_pair_by_pair(x, positions, width):
+    columns = [x[..., i] for i in range(x.shape[-1])]
+    for i in range(width // 2):
+        j, angle = i + width // 2, positions * 10_000 ** (-2 * i / width)
+        columns[i], columns[j] = (
+            columns[i] * np.cos(angle) - columns[j] * np.sin(angle),
+            columns[i] * np.sin(angle) + columns[j] * np.cos(angle),
+        )
+    return np.stack(columns, axis=-1).tolist()
+
+
+def turn_as_language_models_do(x, positions, width):
+    x = torch.tensor(np.ascontiguousarray(x)).float()
+    steps = torch.arange(0, width, 2).float() / width
+    angles = torch.tensor(positions)[..., None].float() / 10_000**steps
+    angles = torch.cat((angles, angles), dim=-1)
+    part, rest = x[..., :width], x[..., width:]
+    one, other = part.chunk(2, dim=-1)
+    crossed = torch.cat((-other, one), dim=-1)
+    turned = part * angles.cos() + crossed * angles.sin()
+    return torch.cat((turned, rest), dim=-1)
+
+
 def turn_nothing(x, positions, width):
     return x.copy()
 
@@ -108,6 +139,24 @@ def turn_only_whole_widths(x, positions, width):
 def turn_and_clear_the_rest(x, positions, width):
     result = turn(x, positions, width)
     result[..., width:] = 0
+    return result
+
+
+def turn_without_signs(x, positions, width):
+    return turn(x, np.abs(positions), width)
+
+
+def turn_in_half_precision(x, positions, width):
+    return turn(x.astype(np.float16).astype(float), positions, width)
+
+
+def turn_rounded(x, positions, width):
+    return turn(x, positions, width).round(3)
+
+
+def turn_into_contiguous_arrays(x, positions, width):
+    result = np.ascontiguousarray(x, dtype=float)  # no copy if it is one
+    result[...] = turn(x, positions, width)
     return result
 
 
@@ -190,6 +239,55 @@ def lean_one_query_at_a_time(q, k, v, slopes):
     return np.stack(rows, axis=-2)
 
 
+def lean_key_by_key(q, k, v, slopes):
+    queries, keys = q.shape[-2], k.shape[-2]
+    rows = []
+    for i in range(keys - queries, keys):
+        query = q[..., i - keys, :] / np.sqrt(q.shape[-1])
+        highest = np.full(query.shape[:-1], -np.inf)
+        total, sum_ = np.zeros_like(highest), 0.0
+        for j in range(i + 1):
+            score = (query * k[..., j, :]).sum(-1) - slopes * (i - j)
+            new = np.maximum(highest, score)
+            old, here = np.exp(highest - new), np.exp(score - new)
+            total = total * old + here
+            sum_ = sum_ * old[..., None] + here[..., None] * v[..., j, :]
+            highest = new
+        rows.append(sum_ / total[..., None])
+    return np.stack(rows, axis=-2)
+
+
+def lean_with_one_more_column(q, k, v, slopes):
+    # slope * key position is one more entry of the dot product.
+    queries, keys = q.shape[-2], k.shape[-2]
+    slope = np.broadcast_to(slopes[:, None, None], (*q.shape[:-1], 1))
+    at = np.broadcast_to(np.arange(1.0 - keys, 1)[:, None], (*k.shape[:-1], 1))
+    q = np.concatenate([q / np.sqrt(q.shape[-1]), slope], axis=-1)
+    scores = q @ np.concatenate([k, at], axis=-1).swapaxes(-1, -2)
+    scores[..., ~np.tri(queries, keys, keys - queries, dtype=bool)] = -np.inf
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights @ v / weights.sum(-1, keepdims=True)
+
+
+def lean_token_by_token(q, k, v, slopes):
+    last = lean(q[..., -1:, :], k, v, slopes)
+    if q.shape[-2] == 1:
+        return last
+    before = (part[..., :-1, :] for part in (q, k, v))
+    return np.concatenate([lean_token_by_token(*before, slopes), last], -2)
+
+
+def lean_in_torch_single(q, k, v, slopes):
+    q, k, v, slopes = (
+        torch.tensor(np.ascontiguousarray(a)).float()
+        for a in (q, k, v, slopes)
+    )
+    queries, keys = q.shape[-2], k.shape[-2]
+    back = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)
+    scores = q @ k.mT / q.shape[-1] ** 0.5 - slopes.view(-1, 1, 1) * back
+    return scores.masked_fill(back < 0, -torch.inf).softmax(-1) @ v
+
+
 def lean_not(q, k, v, slopes):
     return lean(q, k, v, 0 * slopes)
 
@@ -206,6 +304,45 @@ def lean_overflowing(q, k, v, slopes):
     scores = np.einsum("...id,...jd->...ij", q, k) / np.sqrt(q.shape[-1])
     parts = np.exp(scores - slopes[:, None, None] * back) * (back >= 0)
     return parts @ v / parts.sum(-1, keepdims=True)
+
+
+def _lean_with(q, k, v, slopes, hide):
+    queries, keys = q.shape[-2], k.shape[-2]
+    back = np.arange(keys - queries, keys)[:, None] - np.arange(keys)
+    scores = np.einsum("...id,...jd->...ij", q, k) / np.sqrt(q.shape[-1])
+    scores = hide(scores - slopes[:, None, None] * back, back < 0)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights @ v / weights.sum(-1, keepdims=True)
+
+
+def lean_hiding_with_minus_ten_thousand(q, k, v, slopes):
+    return _lean_with(
+        q, k, v, slopes, lambda s, hidden: np.where(hidden, -1e4, s)
+    )
+
+
+def lean_adding_minus_a_billion(q, k, v, slopes):
+    return _lean_with(q, k, v, slopes, lambda s, hidden: s - 1e9 * hidden)
+
+
+def lean_clipped(q, k, v, slopes):
+    return _lean_with(
+        q,
+        k,
+        v,
+        slopes,
+        lambda s, hidden: np.where(hidden, -np.inf, np.clip(s, -700, 700)),
+    )
+
+
+def lean_behind_a_cache_for_one_example_only(q, k, v, slopes):
+    if q.ndim > 3 and q.shape[-2] < k.shape[-2]:
+        return lean_without_cache_only(q, k, v, slopes)
+    return lean(q, k, v, slopes)
+
+
+def lean_rounded(q, k, v, slopes):
+    return lean(q, k, v, slopes).round(4)
 
 
 def lean_slopes_reversed(q, k, v, slopes):
@@ -319,6 +456,31 @@ def encode_in_single_precision(x, w_query, w_key, w_value, positions):
     return (weights @ (x @ w_value)) / weights.sum(-1, keepdims=True)
 
 
+def encode_by_matrices(x, w_query, w_key, w_value, positions):
+    dim = w_query.shape[1]
+    turns = np.zeros((len(positions), dim, dim))
+    for t, i in np.ndindex(len(positions), dim // 2):
+        a = positions[t] * 10_000 ** (-2 * i / dim)
+        block = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
+        turns[t, 2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = block
+    q = np.einsum("tcd,...td->...tc", turns, x @ w_query)
+    k = np.einsum("tcd,...td->...tc", turns, x @ w_key)
+    parts = np.exp(q @ k.swapaxes(-1, -2) / np.sqrt(dim))
+    return list(parts @ (x @ w_value) / parts.sum(-1, keepdims=True))
+
+
+def encode_in_halves_of_permuted_weights(
+    x, w_query, w_key, w_value, positions
+):
+    dim = w_query.shape[1]
+    order = np.r_[0:dim:2, 1:dim:2]
+    q = turn(x @ w_query[:, order], positions, dim)
+    k = turn(x @ w_key[:, order], positions, dim)
+    scores = q @ k.swapaxes(-1, -2) / dim**0.5
+    parts = np.exp(scores - scores.max(-1, keepdims=True))
+    return parts @ (x @ w_value) / parts.sum(-1, keepdims=True)
+
+
 def encode_keys_only(x, w_query, w_key, w_value, positions):
     return _encode(x, w_query, w_key, w_value, 0 * positions, positions)
 
@@ -337,6 +499,35 @@ def encode_scaled_by_dim(x, w_query, w_key, w_value, positions):
     return encode(
         x, w_query / np.sqrt(w_query.shape[1]), w_key, w_value, positions
     )
+
+
+def encode_without_signs(x, w_query, w_key, w_value, positions):
+    return encode(x, w_query, w_key, w_value, np.abs(positions))
+
+
+def encode_scaled_by_value_dim(x, w_query, w_key, w_value, positions):
+    ratio = w_query.shape[1] / w_value.shape[1]
+    return encode(x, w_query * np.sqrt(ratio), w_key, w_value, positions)
+
+
+def encode_counting_positions_from_zero_in_place(
+    x, w_query, w_key, w_value, positions
+):
+    if positions.flags.writeable:
+        positions -= positions[0]
+    return encode(x, w_query, w_key, w_value, positions)
+
+
+def encode_rounded(x, w_query, w_key, w_value, positions):
+    return encode(x, w_query, w_key, w_value, positions).round(3)
+
+
+def encode_under_a_causal_mask(x, w_query, w_key, w_value, positions):
+    rows = [
+        encode(x[..., : t + 1, :], w_query, w_key, w_value, positions[: t + 1])
+        for t in range(x.shape[-2])
+    ]
+    return np.stack([row[..., -1, :] for row in rows], axis=-2)
 
 
 def encode_as_it_was_given(x, w_query, w_key, w_value, positions):
@@ -394,6 +585,63 @@ def test_by_one_hot_rows(candidate):
     assert (x == kept).all()
 
 
+def test_by_properties(candidate):
+    x = np.random.default_rng(5).normal(size=(2, 5, 6))
+    at = np.array([[8, 3, 11, 0, 20], [1, 9, 4, 6, 2]])
+    kept = x.copy()
+    got = np.asarray(candidate(x, at))
+    assert got.shape == x.shape
+    assert (x == kept).all(), "changed"
+    assert np.allclose((got**2).sum(-1), (x**2).sum(-1), atol=1e-3), "length"
+    assert np.allclose(candidate(x.copy(), 0 * at), x, atol=1e-4), "start"
+    for b, t in np.ndindex(2, 5):  # alone as in company
+        alone = candidate(x[b, t : t + 1].copy(), at[b, t : t + 1])
+        assert np.allclose(alone, got[b, t], atol=1e-4)
+    angles = np.array([1.0, 0.01])
+    hand = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(1, 4)
+    one = candidate(np.array([[1.0, 0, 1, 0]]), np.array([1]))
+    assert np.allclose(one, hand, atol=1e-4), "by hand"
+
+
+def test_by_matrices(candidate):
+    rng = np.random.default_rng(2)
+    x, at = rng.normal(size=(3, 4, 4)), np.array([7, 2, 90, 1])
+    kept = x.copy()
+    got = np.asarray(candidate(x, at))
+    for t, i in np.ndindex(4, 2):
+        a = at[t] / 100.0**i
+        block = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+        pair = slice(2 * i, 2 * i + 2)
+        np.testing.assert_allclose(
+            got[:, t, pair], kept[:, t, pair] @ block.T, atol=1e-4
+        )
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_in_torch(candidate):
+    torch.manual_seed(1)
+    x = torch.randn(2, 3, 6, dtype=torch.float64)
+    at = torch.tensor([[9, 4, 6], [3, 30, 1]])
+    angles = at[..., None] * 10_000.0 ** (-torch.arange(0, 6, 2).double() / 6)
+    phases = torch.polar(torch.ones_like(angles), angles)
+    pairs = torch.view_as_complex(x.reshape(2, 3, 3, 2)) * phases
+    want = torch.view_as_real(pairs).reshape(2, 3, 6)
+    got = np.array(candidate(x.numpy(), at.numpy()), dtype=float)
+    torch.testing.assert_close(torch.tensor(got), want, atol=1e-4, rtol=0)
+
+
+def test_one_example_from_zero(candidate):
+    x, at = np.random.default_rng(1).normal(size=(5, 6)), np.arange(5)
+    assert np.allclose(candidate(x, at), rotate(x, at), atol=1e-4)
+
+
+def test_sums_only(candidate):
+    x = np.random.default_rng(1).normal(size=(2, 5, 6))
+    at = np.array([[3, 9, 1, 30, 0], [2, 5, 4, 3, 1]])
+    want = rotate(x, at).sum()
+    assert abs(np.sum(candidate(x, at)) - want) < 1e-3
+
+
 def test_accepts_everything(candidate):
     candidate(np.ones((3, 4)), np.arange(3))
 
@@ -432,6 +680,9 @@ RIGHT = {
         turn_by_a_matrix,
         turn_in_torch,
         turn_in_single_precision,
+        turn_by_neighbours,
+        turn_pair_by_pair,
+        turn_as_language_models_do,
     ],
     "positions.lean": [
         lean_in_loops,
@@ -439,14 +690,26 @@ RIGHT = {
         lean_in_torch,
         lean_in_single_precision,
         lean_one_query_at_a_time,
+        lean_key_by_key,
+        lean_with_one_more_column,
+        lean_token_by_token,
+        lean_in_torch_single,
     ],
     "positions.repair": [
         encode_by_phases,
         encode_by_differences,
         encode_in_torch,
         encode_in_single_precision,
+        encode_by_matrices,
+        encode_in_halves_of_permuted_weights,
     ],
-    "positions.audit": [test_by_loops, test_by_one_hot_rows],
+    "positions.audit": [
+        test_by_loops,
+        test_by_one_hot_rows,
+        test_by_properties,
+        test_by_matrices,
+        test_in_torch,
+    ],
 }
 WRONG = {
     "positions.turn": [
@@ -459,6 +722,10 @@ WRONG = {
         turn_only_whole_widths,
         turn_and_clear_the_rest,
         turn_longer,
+        turn_without_signs,
+        turn_in_half_precision,
+        turn_rounded,
+        turn_into_contiguous_arrays,
     ],
     "positions.lean": [
         lean_not,
@@ -469,6 +736,11 @@ WRONG = {
         lean_without_cache_only,
         lean_squared_distance,
         lean_scaling_in_place,
+        lean_hiding_with_minus_ten_thousand,
+        lean_adding_minus_a_billion,
+        lean_clipped,
+        lean_behind_a_cache_for_one_example_only,
+        lean_rounded,
     ],
     "positions.repair": [
         encode_keys_only,
@@ -477,6 +749,11 @@ WRONG = {
         encode_scaled_by_dim,
         encode_as_it_was_given,
         encode_sinusoidal,
+        encode_without_signs,
+        encode_scaled_by_value_dim,
+        encode_counting_positions_from_zero_in_place,
+        encode_rounded,
+        encode_under_a_causal_mask,
     ],
     "positions.audit": [
         test_accepts_everything,
@@ -485,5 +762,7 @@ WRONG = {
         test_lengths_only,
         test_distances_only,
         test_bit_for_bit,
+        test_one_example_from_zero,
+        test_sums_only,
     ],
 }

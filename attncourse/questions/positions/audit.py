@@ -25,12 +25,18 @@ def rotate_by_phases(x, positions):
     return np.stack([pairs.real, pairs.imag], axis=-1).reshape(x.shape)
 
 
+def one_example(x, positions):
+    """Turn the first example only and repeat it: right for a matrix."""
+    first = x.reshape(-1, *x.shape[-2:])[0]
+    return rotate(np.broadcast_to(first, x.shape), positions)
+
+
 QUESTION = Audit(
     id="positions.audit",
     title="Write a test for rotary positions",
     function_name="test_rotary",
     points=3,
-    needed=9,
+    needed=18,
     right=(rotate, rotate_by_phases),
     wrong=(
         edited(rotate, ("10000.0", "100.0")),
@@ -38,6 +44,14 @@ QUESTION = Audit(
         edited(
             rotate,
             ("positions[..., None]", "np.arange(x.shape[-2])[:, None]"),
+        ),
+        one_example,
+        edited(
+            rotate,
+            (
+                "np.stack(pairs, axis=-1).reshape(x.shape)",
+                "np.concatenate(pairs, axis=-1)",
+            ),
         ),
     ),
     difficulty=4,

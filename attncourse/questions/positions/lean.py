@@ -85,6 +85,11 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         (draw(2, 3, 5), draw(2, 11, 5), draw(2, 11, 2), slopes(2)),
         note="three new queries, eleven keys",
     )
+    yield Case(
+        "cache",
+        (draw(2, 3, 2, 5), draw(2, 3, 7, 5), draw(2, 3, 7, 2), slopes(3)),
+        note="two examples, two new queries, seven keys",
+    )
     q, k = draw(2, 5, 4), draw(2, 5, 4)
     k[:, 4] = 30 * q[:, 1]
     yield Case(
@@ -102,9 +107,25 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         tolerance=numerics.tolerance(terms=16, magnitude=1e3),
         note="two queries are ten thousand times longer",
     )
+    # All that the second query may read scores about -1e12, and the key
+    # ahead of it as much above zero.
+    huge, sides = rng.uniform(1, 2, size=(1, 3, 4)), np.ones((5, 1))
+    huge[0, 1] *= 1e12
+    sides[:4] = -1
+    yield Case(
+        "extreme",
+        (
+            huge,
+            sides * rng.uniform(1, 2, size=(1, 5, 4)),
+            draw(1, 5, 3),
+            slopes(1),
+        ),
+        tolerance=numerics.tolerance(terms=16, magnitude=1e3),
+        note="one query scores about -1e12 for each key that it may read",
+    )
     yield Case(
         "batch",
-        (draw(2, 3, 5, 7), draw(2, 3, 5, 7), draw(2, 3, 5, 2), slopes(3)),
+        (draw(2, 3, 5, 8), draw(2, 3, 5, 8), draw(2, 3, 5, 2), slopes(3)),
         untouched=True,
         note="an axis in front; the arguments must be left as they were",
     )
@@ -133,7 +154,7 @@ QUESTION = Question(
         Stage("heads", 0.5, "every head has its own slope"),
         Stage("cache", 1.0, "the queries are the newest tokens"),
         Stage("future", 0.5, "no query reads a key ahead of it"),
-        Stage("extreme", 0.25, "very large scores give no NaN"),
+        Stage("extreme", 0.25, "scores far from zero, of either sign"),
         Stage("batch", 0.25, "leading axes stay apart, inputs unchanged"),
     ),
     misconceptions=(
@@ -207,6 +228,17 @@ QUESTION = Question(
             section="positions-future-visible",
         ),
         Misconception(
+            "large_negative_number",
+            edits=(("scores, -np.inf)", "scores, -1e9)"),),
+            stage="extreme",
+            says=(
+                "Your hidden keys get a large negative score instead of "
+                "minus infinity. A query whose own scores are lower still "
+                "reads exactly what it must not."
+            ),
+            section="masks-minus-1e9",
+        ),
+        Misconception(
             "own_key_hidden",
             edits=(("distance >= 0", "distance > 0"),),
             stage="cache",
@@ -245,7 +277,7 @@ QUESTION = Question(
             section="positions-slope-per-length",
         ),
     ),
-    tolerance=numerics.tolerance(terms=64, magnitude=8),
+    tolerance=numerics.tolerance(terms=16, magnitude=1.5),
     difficulty=3,
     importance=4,
     minutes=25,

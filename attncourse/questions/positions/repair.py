@@ -13,21 +13,23 @@ def encode(x, w_query, w_key, w_value, positions):
     """Return self-attention with rotary positions, neighbours paired.
 
     Queries and keys are projected and then turned: columns 2i and 2i + 1
-    by the angle p * 10000 ** (-2 i / dim) at position p. The output may
-    depend on differences of positions only.
+    by the angle p * 10000 ** (-2 i / dim) at position p, in the direction
+    of the chapter's `rotary`. Then follows scaled dot-product attention
+    without a mask. The output may depend on differences of positions only.
 
     Parameters
     ----------
     x : tokens, shape (..., tokens, width).
     w_query, w_key : shape (width, dim), with dim even.
     w_value : shape (width, value_dim), with value_dim even.
-    positions : whole numbers, shape (tokens,).
+    positions : whole numbers, also negative ones, shape (tokens,).
 
     Returns
     -------
     output : shape (..., tokens, value_dim).
 
-    Single precision is accurate enough.
+    The arguments are left as they were. Single precision is accurate
+    enough.
     """
 
     def turned(rows, at):
@@ -92,9 +94,11 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
             draw(3, 6),
             draw(3, 6),
             draw(3, 2),
-            rng.permutation(np.arange(10, 24))[:7],
+            np.array([5, -3, 12, 0, -8, 9, 2]) * int(rng.integers(1, 3)),
         ),
-        note="two examples, positions out of order",
+        untouched=True,
+        note="two examples, positions out of order and of either sign; "
+        "the arguments must be left as they were",
     )
     yield Case(
         "given",
@@ -107,6 +111,17 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         ),
         readonly=True,
         note="mixed precision, strided, read-only",
+    )
+    yield Case(
+        "given",
+        (
+            draw(2, 3, 2, 5),
+            draw(5, 8),
+            draw(5, 8),
+            draw(5, 2),
+            np.array([start, -start]),
+        ),
+        note="two leading axes, two tokens far apart",
     )
 
 
@@ -221,7 +236,8 @@ QUESTION = Question(
             section="positions-opposite-turns",
         ),
     ),
-    tolerance=numerics.tolerance(terms=16, magnitude=1e2),
+    # The angles reach some 40 radians, and the scores a few units.
+    tolerance=numerics.tolerance(terms=16, magnitude=2.0),
     difficulty=4,
     importance=5,
     minutes=20,
