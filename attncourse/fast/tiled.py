@@ -147,7 +147,7 @@ class _Tiled(torch.autograd.Function):
         lse = q.new_full((*q.shape[:2], 1), -math.inf, dtype=wide)
         if output.numel() and k.numel():
             work = functools.partial(_forward, band)
-            share(work, (q, k, v, output, lse), heads=_together(q, k))
+            _share(work, (q, k, v, output, lse), tiles=1)
         ctx.save_for_backward(q, k, v, output, lse)
         ctx.band = band
         return output
@@ -160,22 +160,21 @@ class _Tiled(torch.autograd.Function):
         if output.numel() and k.numel():
             work = functools.partial(_backward, ctx.band)
             arrays = (q, k, v, output, upstream, lse, *gradients)
-            share(work, arrays, heads=_together(q, k))
+            _share(work, arrays, tiles=2)
         return *gradients, None
 
 
-def _forward(band: Band, q, k, v, output, lse) -> None:
+def _forward(band: Band, scratch, q, k, v, output, lse) -> None:
     """Fill in `output` and `lse`, in base two, for some heads."""
     q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     q = q * (q.shape[-1] ** -0.5 * LOG2_E)  # exp2(x log2(e)) is exp(x)
     v, spoiled = value_poison(v, q.shape[1], band)
-    buffer = _buffer(q, k)
     for rows, tiles in _strips(q, k, band):
         highest = lse[:, rows].clone()
         total = torch.zeros_like(highest)
         read = v.new_zeros(len(q), total.shape[1], v.shape[-1])
         for columns in tiles:
-            p = _scores(q, k, rows, columns, band, buffer)
+            p = _scores(q, k, rows, columns, band, scratch[0])
             higher = torch.maximum(highest, p.amax(dim=-1, keepdim=True))
             rescale = (highest - higher).exp2_()
             p.sub_(higher).exp2_()
@@ -188,7 +187,9 @@ def _forward(band: Band, q, k, v, output, lse) -> None:
         output.masked_fill_(spoiled, math.nan)
 
 
-def _backward(band: Band, q, k, v, output, upstream, lse, *sums) -> None:
+def _backward(
+    band: Band, scratch, q, k, v, output, upstream, lse, *sums
+) -> None:
     """Fill in the gradients of `q`, `k` and `v` for some heads."""
     wide = [each.to(lse.dtype) for each in (q, k, v, output, upstream)]
     arrays, spoiled = without_poison([*wide, lse], band)
@@ -197,13 +198,12 @@ def _backward(band: Band, q, k, v, output, upstream, lse, *sums) -> None:
     q = q * (scale * LOG2_E)
     dq, dk, dv = gradients = [torch.zeros_like(each) for each in (q, k, v)]
     inner = (output * upstream).sum(dim=-1, keepdim=True)
-    buffer, second = _buffer(q, k), _buffer(q, k)
     for rows, tiles in _strips(q, k, band):
         for columns in tiles:
-            p = _scores(q, k, rows, columns, band, buffer)
+            p = _scores(q, k, rows, columns, band, scratch[0])
             p.sub_(lse[:, rows]).exp2_()
             dv[:, columns].baddbmm_(p.mT, upstream[:, rows])
-            ds = second[: p.numel()].view_as(p)
+            ds = scratch[1, : p.numel()].view_as(p)
             torch.bmm(upstream[:, rows], v[:, columns].mT, out=ds)
             ds.sub_(inner[:, rows]).mul_(p)
             dq[:, rows].baddbmm_(ds, k[:, columns], alpha=scale)
@@ -247,15 +247,22 @@ def _width(q: Heads) -> int:
     return TILE // min(ROWS, q.shape[1])
 
 
-def _together(q: Heads, k: Heads) -> int:
-    """Return how many heads share a tile; where keys are many, one."""
+def _share(work, arrays, *, tiles: int) -> None:
+    """Give each thread its heads, and room for so many tiles at once.
+
+    Where keys are few, several heads share a tile.
+    """
+    q, k = arrays[:2]
     scores = min(ROWS, q.shape[1]) * min(_width(q), k.shape[1])
-    return max(1, TILE // scores)
-
-
-def _buffer(q: Heads, k: Heads) -> Tensor:
-    rows, columns = min(ROWS, q.shape[1]), min(_width(q), k.shape[1])
-    return q.new_empty(len(q) * rows * columns)
+    heads = max(1, TILE // scores)
+    size = min(heads, len(q)) * scores
+    wide = torch.promote_types(q.dtype, torch.float32)
+    share(
+        work,
+        arrays,
+        heads=heads,
+        scratch=lambda: q.new_empty(tiles, size, dtype=wide),
+    )
 
 
 def _strips(

@@ -25,30 +25,37 @@ class Band(NamedTuple):
 
 
 def share(
-    work: Callable[..., None], arrays: Sequence[Heads], *, heads: int
+    work: Callable[..., None],
+    arrays: Sequence[Heads],
+    *,
+    heads: int,
+    scratch: Callable[[], Tensor],
 ) -> None:
-    """Call `work` on the arrays, so many heads at a time.
+    """Call `work` on a scratch tensor and the arrays, so many heads a time.
 
     On a CPU with several torch threads each thread takes heads of its own:
     inside of one product of small matrices they would wait for each other.
     """
     parts = list(zip(*(each.split(heads) for each in arrays), strict=True))
     threads = min(torch.get_num_threads(), len(parts))
+
+    def in_turn(mine: Sequence[tuple[Heads, ...]]) -> None:
+        with torch.no_grad():  # a new thread would record gradients
+            space = scratch()
+            for part in mine:
+                work(space, *part)
+
     if threads < 2 or arrays[0].device.type != "cpu":
-        for part in parts:
-            work(*part)
+        in_turn(parts)
         return
-
-    def one(part):
-        with torch.no_grad():  # a thread starts with gradients
-            work(*part)
-
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(
             threads, initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
-            list(pool.map(one, parts))
+            list(
+                pool.map(in_turn, (parts[n::threads] for n in range(threads)))
+            )
     finally:
         torch.set_num_threads(before)  # what later threads start with
 

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attncourse.bench.memory import extra_bytes
 from attncourse.checking import numerics
 from attncourse.fast import dense as fast_dense
 from attncourse.fast import masks, tiled
@@ -444,23 +445,6 @@ def test_half_types_are_kept_and_their_gradients_close(dtype):
         assert error <= 2 * torch.finfo(dtype).eps * size
 
 
-def peak_extra_bytes(work):
-    """Return how far torch's allocations rose while `work` ran."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(
-        activities=[ProfilerActivity.CPU], profile_memory=True
-    ) as recorded:
-        work()
-    events = recorded.profiler.kineto_results.events()
-    sizes = [
-        (each.start_ns(), each.nbytes())
-        for each in events
-        if each.name() == "[memory]"
-    ]
-    return int(np.cumsum([size for _, size in sorted(sizes)]).max())
-
-
 def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
     q, k, v = triple(
         18,
@@ -474,12 +458,12 @@ def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
     output = q.numel() * 4
     buffer = tiled.TILE * 4
     whole = 8 * 4096 * 4096 * 4
-    extra = peak_extra_bytes(lambda: tiled.causal_attention(q, k, v))
+    extra = extra_bytes(lambda: tiled.causal_attention(q, k, v))
     assert buffer + output <= extra <= 2 * buffer + 2 * output
     assert extra < whole / 40
     # The tracker sees what is to be avoided.
     few = [each[:, :512] for each in (q, k, v)]
-    naive = peak_extra_bytes(lambda: fast_dense.attention(*few))
+    naive = extra_bytes(lambda: fast_dense.attention(*few))
     assert naive >= 8 * 512 * 512 * 4
 
 
