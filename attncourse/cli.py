@@ -18,6 +18,9 @@ Students need one command:
 Authors and instructors, inside a checkout with solutions/, have two more:
   attncourse sync     after a change in solutions/ or in a question
   attncourse class    to see an invented class go through nbgrader
+
+Readers who want to know how fast the implementations are have one:
+  attncourse bench
 """
 
 CHECK = """\
@@ -56,6 +59,18 @@ look. What has not changed since the last time is not graded again.
 examples:
   attncourse class
   attncourse class --fresh        forget the last time
+"""
+
+BENCH = """\
+Time tiled attention on this computer's processor against PyTorch's own
+operator, both in the same run, and print their ratios: below one is faster
+than PyTorch. Close other programs first. The lengths of the default take
+about a minute; those of the last example, many.
+
+examples:
+  attncourse bench
+  attncourse bench --lengths 128 512 --rounds 3
+  attncourse bench --lengths 256 2048 4096 8192 --json measured.json
 """
 
 
@@ -106,6 +121,32 @@ def parser() -> argparse.ArgumentParser:
         "--fresh", action="store_true", help="grade everything again"
     )
     sample.set_defaults(run=_class)
+
+    bench = commands.add_parser(
+        "bench",
+        help="time attention against PyTorch's operator",
+        description=BENCH,
+        formatter_class=form,
+    )
+    bench.add_argument(
+        "--lengths",
+        nargs="+",
+        type=_positive,
+        default=[256, 1024, 2048],
+        metavar="N",
+        help="positions of a sequence",
+    )
+    bench.add_argument(
+        "--rounds",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="of which the medians are shown",
+    )
+    bench.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the numbers, too"
+    )
+    bench.set_defaults(run=_bench)
     return whole
 
 
@@ -142,6 +183,36 @@ def _class(options: argparse.Namespace) -> int:
     return report.run_class(courses.find_course(), fresh=options.fresh)
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from attncourse.bench import report
+
+    lengths = [str(each) for each in options.lengths]
+    command = ["attncourse", "bench", "--lengths", *lengths]
+    command += ["--rounds", str(options.rounds)]
+    if options.json is not None:
+        folder = options.json.resolve().parent
+        if not folder.is_dir():
+            print(
+                f"attncourse: the folder must exist: got {folder}",
+                file=sys.stderr,
+            )
+            return 2
+    return report.run(
+        options.lengths,
+        rounds=options.rounds,
+        json_file=options.json,
+        command=" ".join(command),
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 1: got {text}"
+        )
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     # A terminal that cannot show a check mark must not stop anything.
@@ -156,11 +227,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except ModuleNotFoundError as error:
         extra = {"nbgrader", "jupytext", "nbformat", "nbclient", "traitlets"}
-        if (error.name or "").partition(".")[0] not in extra:
+        extras = {**dict.fromkeys(extra, "grading"), "torch": "torch"}
+        name = extras.get((error.name or "").partition(".")[0])
+        if name is None:
             raise
         print(
             f"attncourse: {error.name} is needed here: "
-            'pip install "attncourse[grading]"',
+            f'pip install "attncourse[{name}]"',
             file=sys.stderr,
         )
         return 2

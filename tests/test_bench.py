@@ -1,0 +1,154 @@
+"""The benchmark runs, and what it writes is complete. No time is judged."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from attncourse import cli
+from attncourse.bench import cpu, report, timing
+
+ROW = {
+    *("name", "length", "threads", "ours_ms", "sdpa_ms", "ratio", "target"),
+    *("rounds", "clock"),
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    file = tmp_path_factory.mktemp("bench") / "cpu.json"
+    arguments = ["bench", "--lengths", "7", "263", "--rounds", "1"]
+    assert cli.main([*arguments, "--json", str(file)]) == 0
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_every_case_is_measured_against_its_goal(found):
+    assert all(set(row) - {"beside"} == ROW for row in found["rows"])
+    names = [(row["name"], row["length"]) for row in found["rows"]]
+    assert names == [
+        ("forward, full", 7),
+        ("forward, causal", 7),
+        ("forward, full", 263),
+        ("backward, full", 263),
+        ("forward, causal", 263),
+        ("backward, causal", 263),
+        ("window of 256", 263),
+        ("grouped decode", 263),
+        ("forward, two threads", 263),
+    ]
+    for row in found["rows"]:
+        assert row["ours_ms"] > 0
+        assert row["sdpa_ms"] > 0
+        assert row["ratio"] > 0
+        assert row["rounds"] == 1
+        assert row["clock"] in ("process_time", "perf_counter")
+    goals = {row["name"]: row["target"] for row in found["rows"][2:]}
+    assert goals == {
+        "forward, full": 1.15,
+        "forward, causal": 1.15,
+        "backward, full": 1.05,
+        "backward, causal": 1.05,
+        "window of 256": 0.15,
+        "grouped decode": 0.25,
+        "forward, two threads": 1.15,
+    }
+    assert found["rows"][0]["target"] == 1.3
+    (decode,) = (row for row in found["rows"] if "beside" in row)
+    assert decode["beside"]["ratio"] > 0
+
+
+def test_the_file_says_where_when_and_with_what(found):
+    assert set(found["device"]) == {"name", "cores", "system"}
+    assert found["device"]["name"]
+    assert found["date"].endswith("+00:00")
+    assert found["command"] == ("attncourse bench --lengths 7 263 --rounds 1")
+    assert found["versions"]["torch"] == torch.__version__
+    assert set(found["versions"]) == {"attncourse", "python", "torch"}
+    assert isinstance(found["busy"], bool)
+    assert found["memory"]["scores_bytes"] == 4 * 8 * 263**2
+    assert found["memory"]["ours_bytes"] >= 4 * 8 * 263 * 64
+
+
+def test_the_table_has_a_line_for_each_case(found):
+    shown = report.table({**found, "busy": True, "load_before": 3.0})
+    lines = shown.splitlines()
+    cases = len(found["rows"])
+    assert len(lines) == 1 + cases + 1 + 1 + 1  # beside, memory, busy
+    assert "sdpa with enable_gqa" in shown
+    assert "busy (load 3.0 before)" in shown
+    assert "busy" not in report.table({**found, "busy": False})
+    slow = {**found["rows"][0], "ratio": 2.0, "target": 1.3}
+    (line,) = (
+        line
+        for line in report.table({**found, "rows": [slow]}).splitlines()
+        if line.startswith("forward, full")
+    )
+    assert line.endswith(f"! {'#' * 20}")
+
+
+@pytest.mark.parametrize("length", [7, 263, 601])
+def test_both_sides_of_a_case_compute_the_same(length):
+    for case in cpu.cases([length]):
+        ours, theirs = case.ours(), case.theirs()
+        if not isinstance(ours, tuple):
+            ours, theirs = (ours,), (theirs,)
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        if case.beside is not None:
+            torch.testing.assert_close(
+                case.beside(), theirs[0], rtol=1e-4, atol=1e-5
+            )
+
+
+def test_the_ratio_is_the_median_of_the_rounds(monkeypatch):
+    ticks = iter(range(1000))
+    monkeypatch.setattr(timing, "_repeats", lambda work, now: 1)
+    monkeypatch.setattr(timing, "clock_of", lambda threads: "perf_counter")
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks) * 0.5)
+    spent = timing.compare(
+        lambda: [next(ticks) for _ in range(3)], lambda: None, rounds=5
+    )
+    assert spent.ratio == 4.0
+    assert (spent.ours_ms, spent.theirs_ms) == (2000.0, 500.0)
+
+
+def test_threads_are_set_back():
+    before = torch.get_num_threads()
+    *_, case = cpu.cases([7])
+    assert case.threads == 2
+    cpu.measure(case, rounds=1)
+    assert torch.get_num_threads() == before
+
+
+def test_wrong_options_are_told(capsys, tmp_path):
+    for wrong in ("0", "-3", "many"):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["bench", "--lengths", wrong])
+    assert "at least 1: got many" in capsys.readouterr().err
+    absent = tmp_path / "absent" / "cpu.json"
+    assert cli.main(["bench", "--json", str(absent)]) == 2
+    assert "the folder must exist" in capsys.readouterr().err
+
+
+def test_without_torch_the_command_says_what_to_install(monkeypatch, capsys):
+    for name in list(sys.modules):
+        if name.startswith(("attncourse.bench.", "attncourse.fast.")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(sys.modules["attncourse.bench"], "report")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert cli.main(["bench"]) == 2
+    assert 'pip install "attncourse[torch]"' in capsys.readouterr().err
+
+
+def test_no_rounds_are_refused():
+    with pytest.raises(ValueError, match="rounds must be at least 1: got 0"):
+        timing.compare(int, int, rounds=0)
+
+
+def test_the_help_has_examples_and_the_options(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["bench", "--help"])
+    shown = capsys.readouterr().out
+    for word in ("examples:", "--lengths", "--rounds", "--json"):
+        assert word in shown
