@@ -27,8 +27,8 @@ from attncourse.fast.tiled_parts import (
     as_heads,
     require_real,
     share,
-    value_poison,
-    without_poison,
+    without_backward_poison,
+    without_forward_poison,
 )
 from attncourse.shapes import KEYS, OUTPUT, QUERIES, VALUES, count
 
@@ -67,8 +67,8 @@ def causal_attention(q: Queries, k: Keys, v: Values) -> Output:
     r"""Return attention in which no query sees a later key.
 
     The last query stands at the last key, as in `masks.causal_mask`. Tiles
-    of the future are skipped. NaN in the future has no influence; a value
-    that is not finite makes NaN of the outputs that may see it.
+    of the future are skipped. NaN in the future has no influence; a key or
+    value that is not finite makes NaN of the outputs that may see it.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def _forward(band: Band, scratch, q, k, v, output, lse) -> None:
     """Fill in `output` and `lse`, in base two, for some heads."""
     q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     q = q * (q.shape[-1] ** -0.5 * LOG2_E)  # exp2(x log2(e)) is exp(x)
-    v, spoiled = value_poison(v, q.shape[1], band)
+    k, v, spoiled = without_forward_poison(k, v, q.shape[1], band)
     for rows, tiles in _strips(q, k, band):
         highest = lse[:, rows].clone()
         total = torch.zeros_like(highest)
@@ -192,7 +192,7 @@ def _backward(
 ) -> None:
     """Fill in the gradients of `q`, `k` and `v` for some heads."""
     wide = [each.to(lse.dtype) for each in (q, k, v, output, upstream)]
-    arrays, spoiled = without_poison([*wide, lse], band)
+    arrays, spoiled = without_backward_poison([*wide, lse], band)
     q, k, v, output, upstream, lse = arrays
     scale = q.shape[-1] ** -0.5
     q = q * (scale * LOG2_E)
@@ -224,22 +224,32 @@ def _scores(q, k, rows, columns, band, buffer) -> Heads:
     place = rows.start + k.shape[1] - q.shape[1] - columns.start
     start = max(0, place + band.ahead)  # from here some row may not look
     if start + 1 < shape[2]:
-        size = (shape[1], shape[2] - start)
-        late = _beyond(*size, place + band.ahead - start, q.device)
-        scores[..., start:].masked_fill_(late, -math.inf)
+        part = scores[..., start:]
+        limit, _ = _limits(part, place + band.ahead - start)
+        torch.minimum(part, limit, out=part)
     # Up to here some row may not look, either.
     end = min(place + shape[1] - 1 - band.behind, shape[2])
     if end > 0:
-        seen = _beyond(shape[1], end, place - 1 - band.behind, q.device)
-        scores[..., :end].masked_fill_(~seen, -math.inf)
+        part = scores[..., :end]
+        _, limit = _limits(part, place - 1 - band.behind)
+        torch.minimum(part, limit, out=part)
     return scores
 
 
+def _limits(part: Heads, place: int) -> tuple[Tensor, Tensor]:
+    """Return limits for scores: -inf after row + `place`, -inf up to it.
+
+    A minimum with them is several times faster than filling by a mask.
+    """
+    return _made_limits(*part.shape[1:], place, part.dtype, part.device)
+
+
 @functools.lru_cache(maxsize=8)  # all strips but the ends use the same ones
-def _beyond(rows: int, columns: int, place: int, device: torch.device):
-    """Return True where a column lies after row + `place`."""
-    every = torch.ones(rows, columns, dtype=torch.bool, device=device)
-    return every.triu_(place + 1)
+def _made_limits(rows, columns, place, dtype, device):
+    late = torch.ones(rows, columns, device=device).triu_(place + 1) > 0
+    limit = torch.full((rows, columns), math.inf, dtype=dtype, device=device)
+    limit.masked_fill_(late, -math.inf)
+    return limit, -limit
 
 
 def _width(q: Heads) -> int:

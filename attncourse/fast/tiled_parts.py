@@ -72,22 +72,24 @@ def meets(
     return before[:, last] > before[:, first]
 
 
-def value_poison(
-    v: Heads, queries: int, band: Band
-) -> tuple[Heads, Tensor | None]:
-    """Return the values without NaN and inf, and which outputs these spoil.
+def without_forward_poison(
+    k: Heads, v: Heads, queries: int, band: Band
+) -> tuple[Heads, Heads, Tensor | None]:
+    """Return keys and values without NaN and inf, and what those spoil.
 
     Zero times NaN is NaN, so a weight of zero would not keep a forbidden
     value out of the product of matrices. Where every query sees every key
     nothing is forbidden, and nothing needs to be done.
     """
-    if band.ahead == EVERY or torch.isfinite(v).all():
-        return v, None
-    spoiled = ~torch.isfinite(v)
-    return v.masked_fill(spoiled, 0.0), meets(spoiled, queries, band)
+    if band.ahead == EVERY or _all_finite(k, v):
+        return k, v, None
+    bad_k = ~torch.isfinite(k).all(dim=-1, keepdim=True)
+    bad_v = ~torch.isfinite(v)
+    spoiled = meets(bad_k | bad_v, queries, band)
+    return k.masked_fill(bad_k, 0.0), v.masked_fill(bad_v, 0.0), spoiled
 
 
-def without_poison(
+def without_backward_poison(
     arrays: Sequence[Heads], band: Band
 ) -> tuple[Sequence[Heads], Sequence[Tensor | None]]:
     """Return the backward pass's arrays without NaN and inf.
@@ -96,21 +98,29 @@ def without_poison(
     and the log-sum-exp. Also returned is where the gradients of queries,
     keys and values are spoiled, None where they are not.
     """
-    *finite, lse = arrays
-    bad = [~torch.isfinite(x).all(dim=-1, keepdim=True) for x in finite]
-    if band.ahead == EVERY or not any(bool(each.any()) for each in bad):
+    *others, lse = arrays
+    if band.ahead == EVERY or _all_finite(*others):
         return arrays, (None, None, None)
-    q, k, v, output, upstream = finite
-    bad_q, bad_k, bad_v, bad_output, bad_upstream = bad
+    q, k, v, output, upstream = others
+    bad_q, bad_k, bad_v, bad_output, bad_upstream = (
+        ~torch.isfinite(x).all(dim=-1, keepdim=True) for x in others
+    )
     columns = bad_k | bad_v
     rows = bad_q | bad_output | bad_upstream
     rows |= meets(columns, q.shape[1], band)
     rows &= lse != -math.inf  # a row that sees nothing meets nothing
-    clean = [x.masked_fill(rows, 0.0) for x in (q, output, upstream)]
+    q, output, upstream = (
+        x.masked_fill(rows, 0.0) for x in (q, output, upstream)
+    )
     k, v = (x.masked_fill(columns, 0.0) for x in (k, v))
     lse = lse.masked_fill(rows, math.inf)  # their weights become zero
     met = meets(rows, k.shape[1], Band(band.ahead, band.behind))
-    return (clean[0], k, v, *clean[1:], lse), (rows, met, met)
+    return (q, k, v, output, upstream, lse), (rows, met, met)
+
+
+def _all_finite(*arrays: Heads) -> bool:
+    """Tell if all numbers are finite: then their sums are, unless huge."""
+    return all(bool(torch.isfinite(each.sum())) for each in arrays)
 
 
 def require_real(name: str, value: Tensor, axes: str) -> None:
