@@ -80,7 +80,7 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         note="two points lie at the same place",
     )
     points, values = draw(7, 2), 50 * draw(7, 3)
-    yield Case("bandwidth", (points, values, 0.6))
+    yield Case("bandwidth", (points, values, 0.3))
     yield Case("bandwidth", (points, values, 1.7), note="other bandwidth")
     yield Case("bandwidth", (draw(5, 5), draw(5, 5), 2.9))
     yield Case("bandwidth", (draw(4, 1), draw(4, 1), 0.3), note="on a line")

@@ -103,13 +103,13 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         (draw(1, 5), draw(4, 5), draw(4, 1), warm(1)),
         note="a single query, values of one number",
     )
-    # Powers of two: each query sees the scores 0 to 6 times its own
+    # Powers of two: each query sees the scores 0 to 12 times its own
     # temperature, without any rounding.
     scale = rng.permutation(np.array([2.0**-14, 1.0, 2.0**14]))
-    steps = rng.permutation(7)[:, None] * np.array([1.0, 0.0])
+    steps = rng.permutation(7)[:, None] * np.array([2.0, 0.0])
     yield Case(
         "temperatures",
-        (scale[:, None] * np.array([1.0, 3.0]), steps, draw(7, 3), scale),
+        (scale[:, None] * np.array([1.0, 3.0]), steps, np.eye(7), scale),
         note="a temperature near zero, another above a thousand",
     )
     # Scores of 512 that differ by quarters: the exponential of 1024, after

@@ -73,8 +73,8 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     )
     yield Case("temperature", (draw(3, 7), 2.5, -1))
     yield Case("temperature", (draw(7), 0.4, 0), note="a single row")
-    # Powers of two keep the scores, over the temperature, at 0 to 6.
-    steps = rng.permuted(np.tile(np.arange(7.0), (3, 1)), axis=1)
+    # Powers of two keep the scores, over the temperature, at 0 to 12.
+    steps = rng.permuted(np.tile(2 * np.arange(7.0), (3, 1)), axis=1)
     for scale in (2.0**-14, 2.0**14):
         yield Case(
             "temperature",
