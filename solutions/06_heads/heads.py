@@ -219,8 +219,10 @@ else:
 # `multi_head` above. Some are right, some are not, and you cannot read them. Write `test_multi_head(candidate)`,
 # which raises an `AssertionError` for a wrong one and returns quietly for a right one.
 #
-# Right ones differ in style and rounding, some compute in single precision, so compare with a tolerance.
-# Rejecting a right one costs all points of this exercise.
+# Right ones differ in style and rounding, some compute in single precision, so compare with a tolerance, but
+# not one so wide that a wrong scale fits into it. All candidates take NumPy arrays. Eleven wrong ones wait in
+# the grading, and catching nine of them earns all points. Rejecting a right one costs all points of this
+# exercise.
 
 # %% role="answer" question="heads.audit"
 def test_multi_head(candidate):
@@ -311,20 +313,14 @@ def token_by_token(x, w_query, w_key, w_value, w_output, heads):
     return np.stack(rows, axis=-2)
 
 
-def heads_added_up(x, w_query, w_key, w_value, w_output, heads):
-    read = weights_of(x, w_query, w_key, heads) @ cut(x, w_value, heads)
-    same = np.broadcast_to(read.mean(axis=-3, keepdims=True), read.shape)
-    return joined(same) @ w_output
-
-
 def not_scaled(x, w_query, w_key, w_value, w_output, heads):
     louder = np.sqrt(w_query.shape[1] / heads)
     return whole(x, w_query * louder, w_key, w_value, w_output, heads)
 
 
-def scaled_by_values(x, w_query, w_key, w_value, w_output, heads):
-    ratio = np.sqrt(w_query.shape[1] / w_value.shape[1])
-    return whole(x, w_query * ratio, w_key, w_value, w_output, heads)
+def one_token_late(x, w_query, w_key, w_value, w_output, heads):
+    # The sum over the tokens is right.
+    return np.roll(whole(x, w_query, w_key, w_value, w_output, heads), 1, axis=-2)
 
 
 def over_queries(x, w_query, w_key, w_value, w_output, heads):
@@ -346,16 +342,6 @@ def values_not_swapped(x, w_query, w_key, w_value, w_output, heads):
     return joined(weights_of(x, w_query, w_key, heads) @ v) @ w_output
 
 
-def weights_averaged(x, w_query, w_key, w_value, w_output, heads):
-    weights = weights_of(x, w_query, w_key, heads).mean(axis=-3, keepdims=True)
-    return joined(weights @ cut(x, w_value, heads)) @ w_output
-
-
-def nothing_negative(x, w_query, w_key, w_value, w_output, heads):
-    v = np.maximum(cut(x, w_value, heads), 0)
-    return joined(weights_of(x, w_query, w_key, heads) @ v) @ w_output
-
-
 def third_head_silent(x, w_query, w_key, w_value, w_output, heads):
     read = weights_of(x, w_query, w_key, heads) @ cut(x, w_value, heads)
     heard = np.arange(heads)[:, None, None] != 2
@@ -367,6 +353,25 @@ def overflowing(x, w_query, w_key, w_value, w_output, heads):
     powers = np.exp(q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1]))
     weights = powers / powers.sum(axis=-1, keepdims=True)
     return joined(weights @ cut(x, w_value, heads)) @ w_output
+
+
+def clipped(x, w_query, w_key, w_value, w_output, heads):
+    q, k = cut(x, w_query, heads), cut(x, w_key, heads)
+    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+    weights = softmax_rows(np.clip(scores, -100, 100))
+    return joined(weights @ cut(x, w_value, heads)) @ w_output
+
+
+def axis_found_by_size(x, w_query, w_key, w_value, w_output, heads):
+    # Looks for the axis of heads, and finds that of tokens where they agree.
+    def split(w):
+        parts = (x @ w).reshape(*x.shape[:-1], heads, -1)
+        axis = parts.ndim - 3 + parts.shape[-3:].index(heads)
+        return np.moveaxis(parts, axis, -3)
+
+    q, k, v = split(w_query), split(w_key), split(w_value)
+    read = softmax_rows(q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])) @ v
+    return joined(read) @ w_output
 
 
 def first_example_decides(x, w_query, w_key, w_value, w_output, heads):
@@ -384,16 +389,15 @@ def meddling(x, w_query, w_key, w_value, w_output, heads):
 
 right = [whole, in_single, bilinear, token_by_token]
 wrong = [
-    heads_added_up,
     not_scaled,
-    scaled_by_values,
+    one_token_late,
     over_queries,
     dealt_like_cards,
     values_not_swapped,
-    weights_averaged,
-    nothing_negative,
     third_head_silent,
     overflowing,
+    clipped,
+    axis_found_by_size,
     first_example_decides,
     meddling,
 ]

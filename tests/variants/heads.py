@@ -4,6 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from attncourse.reference.heads_counts import flop_count
+
 # --- heads.fused ---------------------------------------------------------
 
 
@@ -98,6 +100,45 @@ def fused_first_head_for_all(x, weight, bias, heads):
         np.repeat(part[..., :1, :, :], heads, axis=-3)
         for part in fused_by_slices(x, weight, bias, heads)
     )
+
+
+def fused_with_a_one(x, weight, bias, heads):
+    one = np.ones_like(x[..., :1])
+    longer = np.concatenate([x, one], axis=-1)
+    taller = np.concatenate([weight, bias[None]])
+    return fused_by_slices(longer, taller, 0 * bias, heads)
+
+
+def fused_remembered_by_shape(x, weight, bias, heads):
+    shapes = (x.shape, weight.shape, heads)
+    if shapes not in _SEEN:
+        _SEEN[shapes] = fused_by_slices(x, weight, bias, heads)
+    return _SEEN[shapes]
+
+
+_SEEN = {}
+
+
+def fused_not_three_axes(x, weight, bias, heads):
+    result = fused_by_slices(x, weight, bias, heads)
+    return tuple(part[::-1] for part in result) if x.ndim == 3 else result
+
+
+def fused_axis_found_by_size(x, weight, bias, heads):
+    result = fused_by_slices(x, weight, bias, heads)
+    if x.ndim > 2 and x.shape[-2] == heads:
+        return tuple(np.swapaxes(part, -2, -3) for part in result)
+    return result
+
+
+def fused_one_token_squeezed(x, weight, bias, heads):
+    result = fused_by_slices(x, weight, bias, heads)
+    return tuple(p[..., 0, :] for p in result) if x.shape[-2] == 1 else result
+
+
+def fused_rounded(x, weight, bias, heads):
+    result = fused_by_slices(x, weight, bias, heads)
+    return tuple(np.round(part, 4) for part in result)
 
 
 # --- heads.repair --------------------------------------------------------
@@ -224,6 +265,87 @@ def layer_writes_into_x(x, w_query, w_key, w_value, w_output, heads):
     return result
 
 
+def layer_half_a_scale_each(x, w_query, w_key, w_value, w_output, heads):
+    *batch, tokens, width = x.shape
+    q, k, v = (
+        np.einsum("...tw,whd->...thd", x, w.reshape(width, heads, -1))
+        for w in (w_query, w_key, w_value)
+    )
+    root = q.shape[-1] ** 0.25
+    scores = np.einsum("...qhd,...khd->...qkh", q / root, k / root)
+    logs = np.logaddexp.reduce(scores, axis=-2, keepdims=True)
+    read = np.einsum("...qkh,...khv->...qhv", np.exp(scores - logs), v)
+    return (read.reshape(*batch, tokens, -1) @ w_output).tolist()
+
+
+def layer_of(change):
+    """Return a layer whose scores of one head go through `change`."""
+
+    def layer(x, w_query, w_key, w_value, w_output, heads):
+        output = 0.0
+        parts = [np.split(w, heads, 1) for w in (w_query, w_key, w_value)]
+        rows = np.split(w_output, heads)
+        for w_q, w_k, w_v, w_o in zip(*parts, rows, strict=True):
+            scores = (x @ w_q) @ np.swapaxes(x @ w_k, -1, -2)
+            weights = change(scores / np.sqrt(w_q.shape[1]))
+            output = output + weights @ (x @ w_v) @ w_o
+        return output
+
+    layer.__name__ = change.__name__
+    return layer
+
+
+def _shares(powers, epsilon=0.0):
+    return powers / (powers.sum(axis=-1, keepdims=True) + epsilon)
+
+
+def _powers(scores):
+    return np.exp(scores - scores.max(axis=-1, keepdims=True))
+
+
+@layer_of
+def layer_without_maximum(scores):
+    return _shares(np.exp(scores))
+
+
+@layer_of
+def layer_clipped(scores):
+    return _shares(_powers(np.clip(scores, -700, 700)))
+
+
+@layer_of
+def layer_highest_from_zero(scores):
+    highest = np.maximum(0, scores.max(axis=-1, keepdims=True))
+    return _shares(np.exp(scores - highest))
+
+
+@layer_of
+def layer_with_epsilon(scores):
+    return _shares(_powers(scores), 1e-6)
+
+
+@layer_of
+def layer_in_half_precision(scores):
+    return _shares(_powers(scores)).astype(np.float16).astype(float)
+
+
+@layer_of
+def layer_one_thousandth_too_sharp(scores):
+    return _shares(_powers(1.001 * scores))
+
+
+def layer_not_three_axes(x, w_query, w_key, w_value, w_output, heads):
+    result = layer_einsum(x, w_query, w_key, w_value, w_output, heads)
+    return result[:1] + 0 * result if x.ndim == 3 else result
+
+
+def layer_turned_where_sizes_agree(
+    x, w_query, w_key, w_value, w_output, heads
+):
+    result = layer_einsum(x, w_query, w_key, w_value, w_output, heads)
+    return result[..., ::-1, :] if x.shape[-2] == heads else result
+
+
 # --- heads.decode --------------------------------------------------------
 
 
@@ -247,7 +369,7 @@ def decode_by_repeating(q, k, v, lengths):
     k = np.repeat(k, each, axis=1)
     v = np.repeat(v, each, axis=1)
     hidden = np.arange(k.shape[2]) >= lengths[:, None, None]
-    v = np.where(np.isnan(v), 0, v)
+    v = np.where(hidden[..., None], 0, v)
     scores = np.einsum("bhd,bhkd->bhk", q, k) / np.sqrt(q.shape[-1])
     scores[np.broadcast_to(hidden, scores.shape)] = -1e30
     scores -= scores.max(axis=-1, keepdims=True)
@@ -329,6 +451,77 @@ def decode_writes_zeros(q, k, v, lengths):
     return decode_by_loops(q, k, v, lengths)
 
 
+def decode_key_by_key(q, k, v, lengths):
+    batch, heads, dim = q.shape
+    each = heads // k.shape[1]
+    output = np.zeros((batch, heads, v.shape[-1]))
+    for b, h in np.ndindex(batch, heads):
+        highest, total = -np.inf, 0.0
+        for key, value in zip(
+            k[b, h // each, : lengths[b]],
+            v[b, h // each, : lengths[b]],
+            strict=True,
+        ):
+            score = float(q[b, h] @ key) / dim**0.5
+            higher = max(highest, score)
+            kept, power = np.exp([highest - higher, score - higher])
+            output[b, h] = kept * output[b, h] + power * value
+            total, highest = kept * total + power, higher
+        if total:
+            output[b, h] /= total
+    return output.tolist()
+
+
+def _masked(q, k, v, lengths, mask_with):
+    batch, _, dim = q.shape
+    groups, room = k.shape[1:3]
+    filled = (np.arange(room) < lengths[:, None])[:, None, :, None]
+    k, v = np.where(filled, k, 0), np.where(filled, v, 0)
+    scores = q.reshape(batch, groups, -1, dim) @ np.swapaxes(k, -1, -2)
+    scores = scores / np.sqrt(dim)
+    scores = np.where(np.swapaxes(filled, -1, -2), scores, mask_with)
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    weights = weights * (lengths > 0)[:, None, None, None]
+    return (weights @ v).reshape(batch, -1, v.shape[-1])
+
+
+def decode_masked_by_a_billion(q, k, v, lengths):
+    return _masked(q, k, v, lengths, -1e9)
+
+
+def decode_masked_by_thousands(q, k, v, lengths):
+    return _masked(q, k, v, lengths, -1e4)
+
+
+def decode_only_nan_replaced(q, k, v, lengths):
+    v = np.where(np.isnan(v), 0, v)
+    read = decode_by_loops(q, k, v, lengths)
+    return read + 0 * v.sum(axis=(1, 2, 3))[:, None, None]
+
+
+def decode_with_epsilon(q, k, v, lengths):
+    return decode_by_loops(q, k, v, lengths) / (1 + 1e-6)
+
+
+def decode_at_most_two_heads_a_group(q, k, v, lengths):
+    if q.shape[1] > 2 * k.shape[1]:
+        k, v = k[:, :1], v[:, :1]
+    return decode_by_loops(q, k, v, lengths)
+
+
+def decode_longest_first(q, k, v, lengths):
+    return decode_by_loops(q, k, v, np.sort(lengths)[::-1])
+
+
+def decode_one_sequence_squeezed(q, k, v, lengths):
+    return np.squeeze(decode_by_loops(q, k, v, lengths))
+
+
+def decode_one_thousandth_too_sharp(q, k, v, lengths):
+    return decode_by_loops(1.001 * q, k, v, lengths)
+
+
 # --- heads.cost ----------------------------------------------------------
 
 
@@ -396,6 +589,32 @@ def cost_in_bytes(width, heads, groups, dim, cached):
 def cost_exponential(width, heads, groups, dim, cached):
     flops, weights, _ = cost_in_one_go(width, heads, groups, dim, cached)
     return flops, weights, 2**cached if cached < 60 else 2**60
+
+
+def cost_of_the_package(width, heads, groups, dim, cached):
+    _, weights, kept = cost_in_one_go(width, heads, groups, dim, cached)
+    counted = flop_count(
+        queries=1,
+        keys=cached + 1,
+        width=width,
+        heads=heads,
+        dim=dim,
+        groups=groups,
+    )
+    return sum(counted.values()), weights, kept
+
+
+def cost_of_even_sizes(width, heads, groups, dim, cached):
+    return cost_in_one_go(width, heads, groups, 2 * (dim // 2), cached)
+
+
+def cost_of_width_over_heads(width, heads, groups, dim, cached):
+    return cost_in_one_go(width, heads, groups, width // heads, cached)
+
+
+def cost_nearly(width, heads, groups, dim, cached):
+    counted = cost_in_one_go(width, heads, groups, dim, cached)
+    return [1.000001 * each for each in counted]
 
 
 # --- heads.audit ---------------------------------------------------------
@@ -477,14 +696,53 @@ def audit_bit_by_bit(candidate):
     assert np.array_equal(candidate(*arguments), layer_by_loops(*arguments))
 
 
+def audit_against_torch(candidate):
+    torch.manual_seed(0)
+    for heads, *shape in ((2, 3, 5, 8), (4, 2, 4, 8), (3, 1, 6, 9)):
+        x, w_q, w_k, w_v, w_o, _ = _some_layer(7, heads, *shape)
+        for scale, wide in ((1.0, 1e-4), (100.0, 1e-2)):
+            given = [scale * x, w_q, w_k, w_v, w_o]
+            kept = [each.copy() for each in given]
+            expected = layer_torch(*kept, heads).numpy()
+            got = np.asarray(candidate(*given, heads))
+            wide = wide * np.abs(expected).max()
+            assert np.allclose(got, expected, rtol=0, atol=wide)
+            assert all(map(np.array_equal, given, kept))
+
+
+def audit_of_the_sum(candidate):
+    x, *rest = _some_layer(8, 4, 2, 4, 7)
+    expected = layer_by_loops(x, *rest).sum()
+    assert np.isclose(np.sum(candidate(x, *rest)), expected, rtol=1e-3)
+
+
+def audit_one_comparison(candidate):
+    x, *rest = _some_layer(9, 3, 2, 5, 7)
+    got = candidate(x, *rest)
+    assert np.allclose(got, layer_by_loops(x, *rest), rtol=1e-3, atol=1e-3)
+
+
 RIGHT = {
-    "heads.fused": [fused_by_slices, fused_einsum, fused_torch, fused_single],
-    "heads.repair": [layer_by_loops, layer_einsum, layer_torch, layer_single],
+    "heads.fused": [
+        fused_by_slices,
+        fused_einsum,
+        fused_torch,
+        fused_single,
+        fused_with_a_one,
+    ],
+    "heads.repair": [
+        layer_by_loops,
+        layer_einsum,
+        layer_torch,
+        layer_single,
+        layer_half_a_scale_each,
+    ],
     "heads.decode": [
         decode_by_loops,
         decode_by_repeating,
         decode_torch,
         decode_single,
+        decode_key_by_key,
     ],
     "heads.cost": [
         cost_in_one_go,
@@ -492,7 +750,11 @@ RIGHT = {
         cost_from_shapes,
         cost_as_floats,
     ],
-    "heads.audit": [audit_by_comparison, audit_by_identities],
+    "heads.audit": [
+        audit_by_comparison,
+        audit_by_identities,
+        audit_against_torch,
+    ],
 }
 WRONG = {
     "heads.fused": [
@@ -503,6 +765,11 @@ WRONG = {
         fused_writes_into_x,
         fused_heads_backwards,
         fused_first_head_for_all,
+        fused_remembered_by_shape,
+        fused_not_three_axes,
+        fused_axis_found_by_size,
+        fused_one_token_squeezed,
+        fused_rounded,
     ],
     "heads.repair": [
         layer_over_queries,
@@ -514,6 +781,14 @@ WRONG = {
         layer_uniform,
         layer_adds_x,
         layer_writes_into_x,
+        layer_without_maximum,
+        layer_clipped,
+        layer_highest_from_zero,
+        layer_with_epsilon,
+        layer_in_half_precision,
+        layer_one_thousandth_too_sharp,
+        layer_not_three_axes,
+        layer_turned_where_sizes_agree,
     ],
     "heads.decode": [
         decode_first_group,
@@ -524,6 +799,14 @@ WRONG = {
         decode_padding_in_front,
         decode_mean_of_nothing,
         decode_writes_zeros,
+        decode_masked_by_a_billion,
+        decode_masked_by_thousands,
+        decode_only_nan_replaced,
+        decode_with_epsilon,
+        decode_at_most_two_heads_a_group,
+        decode_longest_first,
+        decode_one_sequence_squeezed,
+        decode_one_thousandth_too_sharp,
     ],
     "heads.cost": [
         cost_with_square_projections,
@@ -531,6 +814,10 @@ WRONG = {
         cost_with_biases,
         cost_in_bytes,
         cost_exponential,
+        cost_of_the_package,
+        cost_of_even_sizes,
+        cost_of_width_over_heads,
+        cost_nearly,
     ],
     "heads.audit": [
         audit_accepts_all,
@@ -538,5 +825,7 @@ WRONG = {
         audit_only_shapes,
         audit_one_head,
         audit_bit_by_bit,
+        audit_of_the_sum,
+        audit_one_comparison,
     ],
 }

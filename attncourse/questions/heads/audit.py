@@ -36,13 +36,19 @@ def head_by_head(x, w_query, w_key, w_value, w_output, heads):
     return output
 
 
+def in_single_precision(x, w_query, w_key, w_value, w_output, heads):
+    """Return the same, rounded as float32 rounds."""
+    arrays = (x, w_query, w_key, w_value, w_output)
+    return side_by_side(*(each.astype(np.float32) for each in arrays), heads)
+
+
 QUESTION = Audit(
     id="heads.audit",
     title="Write a test for a layer of heads",
     function_name="test_multi_head",
     points=3,
-    needed=8,
-    right=(side_by_side, head_by_head),
+    needed=9,
+    right=(side_by_side, head_by_head, in_single_precision),
     wrong=(
         edited(
             side_by_side,
@@ -59,6 +65,10 @@ QUESTION = Audit(
             side_by_side,
             ("= np.swapaxes(weights @ v, -2, -3)", "= weights @ v"),
         ),
+        edited(
+            side_by_side,
+            ("scores - scores.max(axis=-1, keepdims=True)", "scores"),
+        ),
     ),
     difficulty=4,
     importance=5,
@@ -69,8 +79,9 @@ QUESTION = Audit(
         "order.",
         "Compute the right answer slowly: one head at a time, from its own "
         "columns, and add what its rows of the output matrix make of it.",
-        "Compare with that at sizes that all differ and at sizes that agree, "
-        "with a batch, with large scores; then see that the arguments were "
-        "left alone.",
+        "Compare with that at sizes that all differ, at sizes that agree "
+        "(as many tokens as heads), with a batch, and with large scores, "
+        "where finite is not enough; then see that the arguments were left "
+        "alone.",
     ),
 )

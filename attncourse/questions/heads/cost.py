@@ -25,12 +25,15 @@ def step_cost(width, heads, groups, dim, cached):
     Returns
     -------
     flops : operations of all matrix products for the new token, which
-        also reads itself. A multiplication and an addition are two. No
+        also reads itself, from its projections to the output projection
+        (width again). A multiplication and an addition are two. No
         biases, no softmax.
     weights : how many attention weights are computed.
     kept : how many numbers the cache holds afterwards.
 
-    All are whole numbers; there is nothing to round.
+    All three are whole numbers, returned as a tuple; there is nothing to
+    round. heads is a multiple of groups; otherwise the sizes do not depend
+    on one another.
     """
     seen = cached + 1
     query = width * heads * dim
@@ -52,14 +55,16 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     def some(least: int, most: int) -> int:
         return int(rng.integers(least, most))
 
-    dim = some(3, 30)
+    def odd(least: int, most: int) -> int:
+        return 2 * some(least // 2, most // 2) + 1
+
     yield Case(
         "first_token",
-        (some(31, 60), 1, 1, dim, 0),
+        (some(31, 60), 1, 1, odd(3, 30), 0),
         note="one head, nothing cached",
     )
-    dim = some(3, 30)
-    yield Case("one_head", (some(31, 60), 1, 1, dim, some(100, 1000)))
+    yield Case("one_head", (odd(31, 60), 1, 1, odd(3, 30), odd(100, 1000)))
+    yield Case("one_head", (some(31, 60), 1, 1, 2 * some(2, 15), 1))
     heads = some(2, 9)
     yield Case(
         "many_heads",

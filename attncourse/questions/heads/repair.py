@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from attncourse.checking import Case, Misconception, Question, Stage, numerics
+from attncourse.questions.heads._large import large_layers
 
 
 def multi_head(x, w_query, w_key, w_value, w_output, heads):
@@ -26,8 +27,9 @@ def multi_head(x, w_query, w_key, w_value, w_output, heads):
     output : shape (..., tokens, width): the heads side by side, times
         w_output. There are no biases and there is no mask.
 
-    The arguments are left as they were. Single precision is accurate
-    enough.
+    There may be any number of leading axes. Scores of either sign and any
+    size are handled. The arrays are all float64 or all float32 and are left
+    as they were. Single precision is accurate enough.
     """
     *batch, tokens, _ = x.shape
     q = x @ w_query
@@ -69,13 +71,36 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
         layer(3, 1, 7, dim=5, value_dim=2),
         note="a single token reads itself, whatever the scores",
     )
+    yield Case(
+        "one_token",
+        layer(1, 1, 1, dim=1, value_dim=1),
+        # Three products and nothing added: 1e-6 in a denominator shows.
+        tolerance=numerics.Tolerance(6 * numerics.SINGLE_EPS, 0.0, "3 steps"),
+        note="everything is a single number",
+    )
     yield Case("heads", layer(3, 5, 7, dim=5, value_dim=2))
+    yield Case(
+        "heads",
+        layer(3, 5, 7, dim=5, value_dim=2),
+        note="the same shapes with other numbers",
+    )
     yield Case(
         "heads",
         layer(4, 4, 4, dim=1, value_dim=1),
         note="tokens, heads and widths happen to agree",
     )
     yield Case("batch", layer(2, 2, 3, 5, 7, dim=3, value_dim=11))
+    yield Case(
+        "batch",
+        layer(5, 5, 5, 3, dim=2, value_dim=7),
+        note="as many examples as tokens and heads",
+    )
+    yield Case(
+        "batch",
+        layer(3, 2, 1, 3, 2, 5, dim=7, value_dim=2),
+        note="three leading axes, one of length one",
+    )
+    yield from large_layers(rng)
     yield Case(
         "inputs",
         tuple(
@@ -94,11 +119,12 @@ QUESTION = Question(
     function=multi_head,
     cases=cases,
     stages=(
-        Stage("one_head", 0.75, "with one head it is plain attention"),
+        Stage("one_head", 0.5, "with one head it is plain attention"),
         Stage("one_token", 0.75, "the heads are side by side at the end"),
         Stage("heads", 1.0, "each head is an attention of its own"),
         Stage("batch", 0.25, "leading axes are independent of one another"),
-        Stage("inputs", 0.25, "the arguments are not changed"),
+        Stage("extreme", 0.25, "very large scores give no NaN"),
+        Stage("inputs", 0.25, "float32 does, and nothing is changed"),
     ),
     misconceptions=(
         Misconception(
@@ -204,6 +230,16 @@ QUESTION = Question(
             section="heads-scale-of-one-head",
         ),
         Misconception(
+            "no_maximum",
+            edits=(("scores - scores.max(axis=-1, keepdims=True)", "scores"),),
+            stage="extreme",
+            says=(
+                "A large score overflows the exponential. Subtract each "
+                "row's highest score first; the weights stay the same."
+            ),
+            section="dense-large-scores",
+        ),
+        Misconception(
             "heads_summed",
             edits=(("side_by_side @ w_output", "read.sum(axis=-3)"),),
             stage="one_token",
@@ -227,7 +263,7 @@ QUESTION = Question(
             section="heads-concatenate-and-project",
         ),
     ),
-    tolerance=numerics.tolerance(terms=32, magnitude=16),
+    tolerance=numerics.tolerance(terms=22, magnitude=8),
     difficulty=3,
     importance=5,
     minutes=20,
