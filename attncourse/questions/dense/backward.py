@@ -91,7 +91,7 @@ def cases(rng: np.random.Generator) -> Iterator[Case]:
     yield call(
         "queries",
         *with_scores(rng, [0.0, -2.0, -4.0, -6.0, -8.5, -9.5]),
-        out=1e3,
+        out=1e5,
         note="scores that fall from 0 to -9.5, and a steep loss",
     )
     yield call(
