@@ -39,7 +39,7 @@ Output = Float[Tensor, OUTPUT]
 Heads = Float[Tensor, "heads rows columns"]
 
 ROWS = 256
-TILE = 256 * 2048  # scores in the buffer: 2 MiB in single precision
+TILE = 256 * 2048  # scores at once: 2 MiB in single precision
 LOG2_E = math.log2(math.e)
 
 
@@ -169,7 +169,7 @@ def _forward(band: Band, scratch, q, k, v, output, lse) -> None:
     q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     q = q * (q.shape[-1] ** -0.5 * LOG2_E)  # exp2(x log2(e)) is exp(x)
     k, v, spoiled = without_forward_poison(k, v, q.shape[1], band)
-    for rows, tiles in _strips(q, k, band):
+    for rows, tiles in _strips(q, k, band, tiles=1):
         highest = lse[:, rows].clone()
         total = torch.zeros_like(highest)
         read = v.new_zeros(len(q), total.shape[1], v.shape[-1])
@@ -198,7 +198,7 @@ def _backward(
     q = q * (scale * LOG2_E)
     dq, dk, dv = gradients = [torch.zeros_like(each) for each in (q, k, v)]
     inner = (output * upstream).sum(dim=-1, keepdim=True)
-    for rows, tiles in _strips(q, k, band):
+    for rows, tiles in _strips(q, k, band, tiles=2):
         for columns in tiles:
             p = _scores(q, k, rows, columns, band, scratch[0])
             p.sub_(lse[:, rows]).exp2_()
@@ -222,8 +222,8 @@ def _scores(q, k, rows, columns, band, buffer) -> Heads:
     torch.bmm(q[:, rows], k[:, columns].mT, out=scores)
     # The column at which the first row stands.
     place = rows.start + k.shape[1] - q.shape[1] - columns.start
-    start = max(0, place + band.ahead)  # from here some row may not look
-    if start + 1 < shape[2]:
+    if place + band.ahead + 1 < shape[2]:  # some row may not look there
+        start = max(0, place + band.ahead)
         part = scores[..., start:]
         limit, _ = _limits(part, place + band.ahead - start)
         torch.minimum(part, limit, out=part)
@@ -252,19 +252,19 @@ def _made_limits(rows, columns, place, dtype, device):
     return limit, -limit
 
 
-def _width(q: Heads) -> int:
+def _width(q: Heads, tiles: int) -> int:
     """Return the columns of a tile: few rows can take many at once."""
-    return TILE // min(ROWS, q.shape[1])
+    return max(1, TILE // tiles // min(ROWS, q.shape[1]))
 
 
 def _share(work, arrays, *, tiles: int) -> None:
-    """Give each thread its heads, and room for so many tiles at once.
+    """Give each thread its heads, and room for one tile or two.
 
     Where keys are few, several heads share a tile.
     """
     q, k = arrays[:2]
-    scores = min(ROWS, q.shape[1]) * min(_width(q), k.shape[1])
-    heads = max(1, TILE // scores)
+    scores = min(ROWS, q.shape[1]) * min(_width(q, tiles), k.shape[1])
+    heads = max(1, TILE // tiles // scores)
     size = min(heads, len(q)) * scores
     wide = torch.promote_types(q.dtype, torch.float32)
     share(
@@ -276,14 +276,14 @@ def _share(work, arrays, *, tiles: int) -> None:
 
 
 def _strips(
-    q: Heads, k: Heads, band: Band
+    q: Heads, k: Heads, band: Band, *, tiles: int
 ) -> Iterator[tuple[slice, list[slice]]]:
     """Yield rows, and the tiles of keys that they see, the last one first.
 
     Every row sees a key of the last tile, so its maximum is finite from
     then on. Rows that see nothing are left out.
     """
-    queries, keys, width = q.shape[1], k.shape[1], _width(q)
+    queries, keys, width = q.shape[1], k.shape[1], _width(q, tiles)
     past = keys - queries
     for top in range(max(0, -past - band.ahead), queries, ROWS):
         bottom = min(top + ROWS, queries)

@@ -265,6 +265,19 @@ def test_a_key_outside_every_window_that_is_nan_spoils_what_sees_it(small):
     assert k.grad.isnan().all(-1).nonzero().flatten().tolist() == met
 
 
+def test_a_key_that_is_nan_spoils_the_rows_that_see_it(small):
+    q, k, v = triple(11, batch=(), queries=13, keys=13)
+    k[4, 1] = torch.nan
+    for name, seeing in (("causal", range(4, 13)), ("window", range(4, 9))):
+        output = VARIANTS[name][0](q, k, v)
+        spoiled = output.isnan().all(-1).nonzero().flatten().tolist()
+        assert spoiled == list(seeing)
+        assert output.isnan().sum() == 3 * len(seeing)
+    q[6] = torch.nan
+    output = tiled.causal_attention(q, v.new_ones(13, 5), v)
+    assert output.isnan().any(-1).nonzero().flatten().tolist() == [6]
+
+
 # Edges.
 
 
