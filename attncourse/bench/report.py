@@ -101,11 +101,13 @@ def table(found: dict) -> str:
         f"{'ratio':>7}{'goal':>6}  one # is 0.1"
     ]
     for row in found["rows"]:
-        met = " " if row["ratio"] <= row["target"] else "!"
+        goal = row["target"]
+        missed = goal is not None and row["ratio"] > goal
+        shown = ("-" if goal is None else f"{goal:.2f}").rjust(6)
         lines.append(
             f"{row['name']:24}{row['length']:>7}{row['ours_ms']:>10.2f}"
             f"{row['sdpa_ms']:>10.2f}{row['ratio']:>7.2f}"
-            f"{row['target']:>6.2f}{met} {'#' * round(10 * row['ratio'])}"
+            f"{shown}{'!' if missed else ' '} {'#' * round(10 * row['ratio'])}"
         )
         if "beside" in row:
             beside = row["beside"]
