@@ -26,6 +26,7 @@ from attncourse.fast.tiled_parts import (
     Band,
     as_heads,
     require_real,
+    scratch_like,
     share,
     without_backward_poison,
     without_forward_poison,
@@ -266,13 +267,8 @@ def _share(work, arrays, *, tiles: int) -> None:
     scores = min(ROWS, q.shape[1]) * min(_width(q, tiles), k.shape[1])
     heads = max(1, TILE // tiles // scores)
     size = min(heads, len(q)) * scores
-    wide = torch.promote_types(q.dtype, torch.float32)
-    share(
-        work,
-        arrays,
-        heads=heads,
-        scratch=lambda: q.new_empty(tiles, size, dtype=wide),
-    )
+    room = functools.partial(scratch_like, q, tiles, size)
+    share(work, arrays, heads=heads, scratch=room)
 
 
 def _strips(

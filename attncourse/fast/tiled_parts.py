@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from attncourse.shapes import require_broadcast, require_equal
 
 Heads = Float[Tensor, "heads rows columns"]
 EVERY = 2**60  # more keys than there are
+_kept = threading.local()
 
 
 class Band(NamedTuple):
@@ -58,6 +60,22 @@ def share(
             )
     finally:
         torch.set_num_threads(before)  # what later threads start with
+
+
+def scratch_like(x: Heads, tiles: int, scores: int) -> Tensor:
+    """Return room for so many tiles; each thread keeps its last one.
+
+    Fresh memory costs a page fault for every page, which short sequences
+    feel.
+    """
+    kind = (torch.promote_types(x.dtype, torch.float32), x.device)
+    room = getattr(_kept, "room", None)
+    fits = room is not None and (room.dtype, room.device) == kind
+    if room is None or not fits or room.numel() < tiles * scores:
+        with torch.inference_mode(False):  # else it could not be reused
+            room = torch.empty(tiles * scores, dtype=kind[0], device=kind[1])
+        _kept.room = room
+    return room[: tiles * scores].view(tiles, scores)
 
 
 def meets(

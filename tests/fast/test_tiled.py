@@ -223,6 +223,15 @@ def test_doubled_values_double_the_output(variant):
     assert torch.equal(variant(q, k, 2 * v), 2 * variant(q, k, v))
 
 
+def test_room_kept_from_inference_mode_can_be_used_in_training():
+    arrays = long(queries=300, keys=300)
+    with torch.inference_mode():
+        first = tiled.causal_attention(*arrays)
+    output, dq, *_ = both_passes(tiled.causal_attention, *arrays)
+    assert torch.equal(output, first)
+    assert dq.any()
+
+
 def test_a_causal_prefix_is_the_prefix():
     q, k, v = long()
     whole = tiled.causal_attention(q, k, v)
@@ -472,7 +481,7 @@ def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
     buffer = tiled.TILE * 4
     whole = 8 * 4096 * 4096 * 4
     extra = extra_bytes(lambda: tiled.causal_attention(q, k, v))
-    assert buffer + output <= extra <= 2 * buffer + 2 * output
+    assert output <= extra <= 2 * buffer + 2 * output
     assert extra < whole / 40
     # The tracker sees what is to be avoided.
     few = [each[:, :512] for each in (q, k, v)]
