@@ -38,8 +38,11 @@ def head_by_head(x, w_query, w_key, w_value, w_output, heads):
 
 def in_single_precision(x, w_query, w_key, w_value, w_output, heads):
     """Return the same, rounded as float32 rounds."""
-    arrays = (x, w_query, w_key, w_value, w_output)
-    return side_by_side(*(each.astype(np.float32) for each in arrays), heads)
+    x, w_query, w_key, w_value, w_output = (
+        each.astype(np.float32)
+        for each in (x, w_query, w_key, w_value, w_output)
+    )
+    return side_by_side(x, w_query, w_key, w_value, w_output, heads)
 
 
 QUESTION = Audit(
