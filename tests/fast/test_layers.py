@@ -83,6 +83,7 @@ def test_attention_goes_to_torch_and_comes_from_it(bias, context_width):
         nn.MultiheadAttention(
             WIDTH,
             HEADS,
+            dropout=0.3,
             bias=bias,
             kdim=context_width,
             vdim=context_width,
@@ -99,6 +100,7 @@ def test_attention_goes_to_torch_and_comes_from_it(bias, context_width):
     close(mine(x, context, mask=mask), expected)
     again = to_torch(mine)
     assert again.batch_first
+    assert mine.drop.p == again.dropout == 0.3
     for one, other in zip(
         theirs.state_dict().items(), again.state_dict().items(), strict=True
     ):
