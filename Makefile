@@ -103,11 +103,11 @@ lint: $(READY)
 
 test: lint
 	@$(call say,Testing)
-	@python -m pytest -n 2 -m "not slow"
+	@python -m pytest -n 2 -rs -m "not slow"
 
 test-all: lint
 	@$(call say,Testing with the slow tests)
-	@python -m pytest -n 2
+	@python -m pytest -n 2 -rs
 
 serve: $(BOOK)
 	@echo "The book is at http://localhost:$(PORT) (Ctrl-C ends this)"
