@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import pkgutil
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +21,6 @@ def checked(function):
     return jaxtyped(typechecker=beartype)(function)
 
 
-def draw(*shape):
-    return RNG.normal(size=shape)
-
-
 def public_functions():
     """Return every public function of the reference, by module."""
     for _, name, _ in pkgutil.iter_modules(reference.__path__):
@@ -36,44 +34,17 @@ def public_functions():
                 yield f"{name}.{each}", value
 
 
-Q, K, V = draw(2, 3, 5), draw(2, 7, 5), draw(2, 7, 11)
-MASK = np.ones((3, 7), bool)
+FOLDER = Path(__file__).parent / "shape_calls"
+# One file a module, each with the calls of its public functions.
 CALLS = {
-    "lookup.gaussian_kernel": [((Q, K), {"bandwidth": 1.0})],
-    "lookup.kernel_regression": [((Q, K, V), {"bandwidth": 1.0})],
-    "lookup.hard_lookup": [((Q, K, V), {})],
-    "lookup.soft_lookup": [((Q[0], K, V), {"temperature": 1.0})],
-    "softmax.softmax": [((Q,), {}), ((Q,), {"axis": 1})],
-    "softmax.masked_softmax": [((Q, Q > 0), {})],
-    "softmax.log_softmax": [((Q,), {})],
-    "softmax.entropy": [((np.full((2, 3, 5), 0.2),), {})],
-    "scores.dot_scores": [((Q, K), {})],
-    "scores.cosine_scores": [((Q, K), {})],
-    "scores.scaled_scores": [((Q, K), {})],
-    "scores.bilinear_scores": [((Q, draw(2, 7, 11), draw(5, 11)), {})],
-    "scores.additive_scores": [
-        ((Q, draw(2, 7, 11), draw(5, 13), draw(11, 13), draw(13)), {})
-    ],
-    "dense.attention_weights": [((Q, K), {}), ((Q, K[:1]), {})],
-    "dense.attention": [
-        ((Q, K, V), {}),
-        ((Q[0], K, V), {}),
-        ((Q, K, V), {"mask": MASK}),
-    ],
-    "dense.attention_backward": [
-        ((Q, K, V, draw(2, 3, 11)), {}),
-        ((Q, K, V, draw(2, 3, 11)), {"mask": MASK}),
-    ],
-    "masks.causal_mask": [((3, 7), {})],
-    "masks.padding_mask": [((np.array([3, 1]),), {"keys": 5})],
-    "masks.combine_masks": [((MASK, MASK[:1]), {})],
-    "heads_parts.project": [((Q, draw(5, 13), draw(13)), {})],
-    "heads_parts.split_heads": [((draw(2, 3, 15),), {"heads": 5})],
-    "heads_parts.merge_heads": [((draw(2, 5, 3, 7),), {})],
-    "positions.sinusoidal": [((np.arange(7.0),), {"dim": 6})],
-    "positions.rotary": [((draw(2, 7, 6), np.arange(7.0)), {})],
-    "positions.alibi_slopes": [((5,), {})],
+    name: calls
+    for file in sorted(FOLDER.glob("*.py"))
+    for name, calls in runpy.run_path(str(file))["CALLS"].items()
 }
+
+
+def test_every_public_function_is_called():
+    assert {name for name, _ in public_functions()} == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -88,7 +59,7 @@ def test_a_broken_promise_would_be_noticed():
         return np.zeros((3, 4))
 
     with pytest.raises(Exception, match=r"annotation|return|shape"):
-        checked(wrong)(Q, K)
+        checked(wrong)(RNG.normal(size=(3, 5)), RNG.normal(size=(7, 5)))
 
 
 def test_every_public_function_is_annotated_and_documented():

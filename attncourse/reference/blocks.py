@@ -17,8 +17,11 @@ from attncourse.reference.blocks_parts import (
     DecoderLayer,
     EncoderDecoder,
     EncoderLayer,
+    Memory,
+    MemoryMask,
     NormWeights,
     ParallelLayer,
+    SourceMask,
     Stack,
     feed,
     normed,
@@ -110,12 +113,12 @@ def decoder_only(
 
 def decoder(
     x: Tokens,
-    memory: Tokens,
+    memory: Memory,
     stack: Stack,
     *,
     heads: int,
     mask: Mask | None = None,
-    memory_mask: Mask | None = None,
+    memory_mask: MemoryMask | None = None,
 ) -> Tokens:
     """Return target tokens after all layers, none having seen a later one.
 
@@ -144,12 +147,12 @@ def decoder(
 
 
 def encoder_decoder(
-    source: Tokens,
+    source: Memory,
     target: Tokens,
     model: EncoderDecoder,
     *,
     heads: int,
-    source_mask: Mask | None = None,
+    source_mask: SourceMask | None = None,
     target_mask: Mask | None = None,
 ) -> Tokens:
     """Return, for each target token, a token from which the next is told.

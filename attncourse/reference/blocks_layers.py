@@ -11,6 +11,8 @@ from __future__ import annotations
 from attncourse.reference.blocks_parts import (
     DecoderLayer,
     EncoderLayer,
+    Memory,
+    MemoryMask,
     NormWeights,
     ParallelLayer,
     Sublayer,
@@ -104,12 +106,12 @@ def parallel_layer(
 
 def decoder_layer(
     x: Tokens,
-    memory: Tokens,
+    memory: Memory,
     layer: DecoderLayer,
     *,
     heads: int,
     mask: Mask | None = None,
-    memory_mask: Mask | None = None,
+    memory_mask: MemoryMask | None = None,
 ) -> Tokens:
     r"""Return target tokens that have read themselves, then the source.
 
@@ -146,12 +148,12 @@ def decoder_layer(
 
 def pre_norm_decoder_layer(
     x: Tokens,
-    memory: Tokens,
+    memory: Memory,
     layer: DecoderLayer,
     *,
     heads: int,
     mask: Mask | None = None,
-    memory_mask: Mask | None = None,
+    memory_mask: MemoryMask | None = None,
 ) -> Tokens:
     """Return `decoder_layer` with each norm before its sublayer.
 
@@ -177,7 +179,7 @@ def _self_attention(p: Projections, heads: int, mask: Mask | None) -> Sublayer:
 
 
 def _cross_attention(
-    memory: Tokens, p: Projections, heads: int, mask: Mask | None
+    memory: Memory, p: Projections, heads: int, mask: Mask | None
 ) -> Sublayer:
     return lambda x: multi_head_attention(x, memory, p, heads=heads, mask=mask)
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Bool, Float
+
 from attncourse.reference.feedforward import (
     FeedForwardWeights,
     GatedWeights,
@@ -20,8 +22,12 @@ from attncourse.reference.feedforward import (
 )
 from attncourse.reference.heads_parts import Projections, Tokens
 from attncourse.reference.norms import layer_norm
-from attncourse.shapes import real, require_equal
+from attncourse.shapes import Array, real, require_equal
 
+# What an encoder made of its source: other tokens of the same width.
+Memory = Float[Array, "*#batch memory_tokens width"]
+MemoryMask = Bool[Array, "*#batch #queries #memory_tokens"]
+SourceMask = Bool[Array, "*#batch #source_queries #memory_tokens"]
 Sublayer = Callable[[Any], Tokens]
 
 

@@ -20,7 +20,7 @@ from attncourse.reference.heads_counts import (
     score_count,
 )
 from attncourse.reference.heads_parts import (
-    Groups,
+    Context,
     Projections,
     Split,
     Tokens,
@@ -32,9 +32,6 @@ from attncourse.reference.heads_parts import (
 from attncourse.shapes import (
     Array,
     Mask,
-    Output,
-    Queries,
-    Weights,
     boolean,
     real,
     require_equal,
@@ -58,6 +55,12 @@ __all__ = [
     "split_heads",
 ]
 
+HeadQueries = Float[Array, "*#batch heads queries dim"]
+GroupKeys = Float[Array, "*#batch groups keys dim"]
+GroupValues = Float[Array, "*#batch groups keys value_dim"]
+HeadOutput = Float[Array, "*#batch heads queries value_dim"]
+HeadWeights = Float[Array, "*#batch heads queries keys"]
+
 
 def mask_every_head(mask: Mask | None) -> Mask | None:
     """Return `mask` with an axis for the heads: all of them get the same.
@@ -77,7 +80,7 @@ def mask_every_head(mask: Mask | None) -> Mask | None:
 
 def multi_head_attention(
     x: Tokens,
-    context: Tokens,
+    context: Context,
     projections: Projections,
     *,
     heads: int,
@@ -115,12 +118,12 @@ def multi_head_attention(
 
 def head_weights(
     x: Tokens,
-    context: Tokens,
+    context: Context,
     projections: Projections,
     *,
     heads: int,
     mask: Mask | None = None,
-) -> Weights:
+) -> HeadWeights:
     """Return the weight matrix of each head of `multi_head_attention`.
 
     Examples
@@ -134,8 +137,8 @@ def head_weights(
 
 
 def grouped_attention(
-    q: Queries, k: Groups, v: Groups, *, mask: Mask | None = None
-) -> Output:
+    q: HeadQueries, k: GroupKeys, v: GroupValues, *, mask: Mask | None = None
+) -> HeadOutput:
     """Return attention in which neighbouring heads share keys and values.
 
     Of the heads of `q`, the first heads / groups read the first head of
@@ -182,7 +185,7 @@ def grouped_attention(
 
 def grouped_query_attention(
     x: Tokens,
-    context: Tokens,
+    context: Context,
     projections: Projections,
     *,
     heads: int,
@@ -214,7 +217,7 @@ def grouped_query_attention(
 
 def multi_query_attention(
     x: Tokens,
-    context: Tokens,
+    context: Context,
     projections: Projections,
     *,
     heads: int,

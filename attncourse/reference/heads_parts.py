@@ -12,7 +12,9 @@ from attncourse.shapes import Array, count, real, require_equal
 
 Tokens = Float[Array, "*#batch tokens width"]
 Split = Float[Array, "*#batch heads tokens dim"]
-Groups = Float[Array, "*#batch groups tokens dim"]
+Groups = Float[Array, "*#batch groups context_tokens dim"]
+# What is attended to may have a length and a width of its own.
+Context = Float[Array, "*#batch context_tokens context_width"]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def merge_heads(x: Split) -> Tokens:
 
 def project_heads(
     x: Tokens,
-    context: Tokens,
+    context: Context,
     projections: Projections,
     *,
     heads: int,

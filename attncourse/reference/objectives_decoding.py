@@ -17,6 +17,7 @@ from attncourse.reference.softmax import log_softmax, softmax
 from attncourse.shapes import Array, count, real
 
 Logits = Float[Array, "*batch vocabulary"]
+Start = Int[Array, "start_tokens"]
 Row = Int[Array, "tokens"]
 NextLogits = Callable[[Any], Any]
 
@@ -39,7 +40,7 @@ class Hypothesis:
 
 def greedy(
     next_logits: NextLogits,
-    start: Row,
+    start: Start,
     *,
     steps: int,
     end: int | None = None,
@@ -72,7 +73,7 @@ def greedy(
 
 def beam_search(
     next_logits: NextLogits,
-    start: Row,
+    start: Start,
     *,
     beams: int,
     steps: int,
@@ -124,7 +125,7 @@ def beam_search(
 
 def sample(
     next_logits: NextLogits,
-    start: Row,
+    start: Start,
     *,
     steps: int,
     rng: np.random.Generator,
