@@ -1,0 +1,297 @@
+"""Ring attention: a sequence on many machines, and exact attention to it all.
+
+Every rank keeps the queries of its own positions. The keys and values
+travel: at each step a rank reads those that it holds, merges what they say
+with what it has heard before, and passes them on to the next rank. After
+as many steps as there are ranks everybody has seen everything, and nobody
+ever held more than one rank's share. Here the ranks are turns of a loop;
+`attncourse.fast.ring` has them as processes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attncourse.reference.masks import causal_mask
+from attncourse.reference.online import (
+    LOWEST,
+    Partial,
+    merge,
+    partial_attention,
+)
+from attncourse.reference.ring_deals import (
+    Deal,
+    contiguous,
+    holders,
+    shard,
+    striped,
+    unshard,
+    work_per_rank,
+    zigzag,
+)
+from attncourse.shapes import (
+    Array,
+    Keys,
+    Mask,
+    Output,
+    Queries,
+    Values,
+    real,
+    require_broadcast,
+    require_equal,
+)
+
+__all__ = [
+    "attention",
+    "attention_backward",
+    "causal_attention",
+    "causal_attention_backward",
+    "contiguous",
+    "holders",
+    "shard",
+    "striped",
+    "unshard",
+    "work_per_rank",
+    "zigzag",
+]
+
+Gradients = tuple[Queries, Keys, Values]
+
+
+def attention(
+    q: Queries, k: Keys, v: Values, *, ranks: int, deal: Deal = contiguous
+) -> Output:
+    r"""Return `reference.dense.attention`, from keys that go round a ring.
+
+    .. math:: (o_r, \ell_r) = \bigoplus_{s=0}^{R-1}
+              \mathrm{partial}\left(Q_r, K_{(r-s) \bmod R},
+              V_{(r-s) \bmod R}\right)
+
+    where :math:`\oplus` is `reference.online.merge`. Any number of ranks
+    will do, also one that does not divide the lengths evenly.
+
+    Parameters
+    ----------
+    ranks : among how many processes queries and keys are dealt.
+    deal : `contiguous`, `zigzag` or `striped`.
+
+    Source: Liu, Zaharia & Abbeel (2023), "Ring Attention with Blockwise
+    Transformers for Near-Infinite Context", section 3, algorithm 1.
+
+    Examples
+    --------
+    >>> q, k, v = np.zeros((2, 3)), np.ones((4, 3)), np.eye(4)
+    >>> attention(q, k, v, ranks=3)[0].round(6).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    arrays = _checked(q, k, v)
+    everything = np.ones((arrays[0].shape[-2], arrays[1].shape[-2]), bool)
+    return _forward(arrays, mask=everything, ranks=ranks, deal=deal)
+
+
+def causal_attention(
+    q: Queries, k: Keys, v: Values, *, ranks: int, deal: Deal = zigzag
+) -> Output:
+    r"""Return causal attention, from keys that go round a ring.
+
+    .. math:: O = \mathrm{softmax}\left(Q K^\top / \sqrt{d_k} + M\right) V
+
+    with M minus infinity where a key is later than the query; the last
+    query stands at the last key. Which pairs a rank scores at which step
+    is counted by `work_per_rank`.
+
+    Source: Brandon et al. (2023), "Striped Attention: Faster Ring Attention
+    for Causal Transformers", sections 2 and 3.
+
+    Examples
+    --------
+    >>> v = [[2.0], [4.0], [9.0]]
+    >>> causal_attention(v, np.zeros((3, 1)), v, ranks=2).round(6).tolist()
+    [[2.0], [3.0], [5.0]]
+    """
+    arrays = _checked(q, k, v)
+    mask = causal_mask(arrays[0].shape[-2], arrays[1].shape[-2])
+    return _forward(arrays, mask=mask, ranks=ranks, deal=deal)
+
+
+def attention_backward(
+    q: Queries,
+    k: Keys,
+    v: Values,
+    upstream: Output,
+    *,
+    ranks: int,
+    deal: Deal = contiguous,
+) -> Gradients:
+    r"""Return the gradients in queries, keys and values, from one more round.
+
+    .. math:: P_{ij} = e^{s_{ij} - \ell_i}, \quad
+              dS_{ij} = P_{ij}\,(dO_i \cdot V_j - dO_i \cdot O_i), \quad
+              dV = P^\top dO, \quad dQ = \frac{dS\,K}{\sqrt{d_k}}, \quad
+              dK = \frac{dS^\top Q}{\sqrt{d_k}}
+
+    A rank adds up the gradient of its queries at home. Those of keys and
+    values travel along with them and are complete when they come home.
+
+    Source: Liu et al. (2023), section 3; the equations are those of Dao
+    (2023), "FlashAttention-2", algorithm 2.
+
+    Examples
+    --------
+    >>> q, k, v = np.zeros((1, 3)), np.ones((2, 3)), np.ones((2, 1))
+    >>> attention_backward(q, k, v, [[6.0]], ranks=2)[2].tolist()
+    [[3.0], [3.0]]
+    """
+    arrays = _checked(q, k, v)
+    mask = np.ones((arrays[0].shape[-2], arrays[1].shape[-2]), bool)
+    return _backward(arrays, upstream, mask=mask, ranks=ranks, deal=deal)
+
+
+def causal_attention_backward(
+    q: Queries,
+    k: Keys,
+    v: Values,
+    upstream: Output,
+    *,
+    ranks: int,
+    deal: Deal = zigzag,
+) -> Gradients:
+    r"""Return the gradients of `causal_attention`.
+
+    .. math:: P_{ij} = e^{s_{ij} - \ell_i}\,[\, j \le i + m - n \,]
+
+    and from there as `attention_backward`.
+
+    Source: Dao (2023), "FlashAttention-2", algorithm 2 and section 3.1.
+
+    Examples
+    --------
+    >>> x, upstream = np.ones((2, 1)), [[6.0], [8.0]]
+    >>> _, _, dv = causal_attention_backward(x, x, x, upstream, ranks=2)
+    >>> dv.round(6).tolist()
+    [[10.0], [4.0]]
+    """
+    arrays = _checked(q, k, v)
+    mask = causal_mask(arrays[0].shape[-2], arrays[1].shape[-2])
+    return _backward(arrays, upstream, mask=mask, ranks=ranks, deal=deal)
+
+
+def _forward(arrays, *, mask: Mask, ranks: int, deal: Deal) -> Output:
+    rows = deal(mask.shape[0], ranks=ranks)
+    seen = _read(arrays, mask=mask, ranks=ranks, deal=deal)
+    return unshard([each.output for each in seen], rows)
+
+
+def _read(arrays, *, mask: Mask, ranks: int, deal: Deal) -> list[Partial]:
+    """Return what all the keys say to the queries of each rank."""
+    q, k, v = arrays
+    rows, columns = (deal(length, ranks=ranks) for length in mask.shape)
+    questions = shard(q, rows)
+    leading = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    shapes = [(*leading, len(held), v.shape[-1]) for held in rows]
+    seen = [
+        Partial(np.zeros(shape), np.full(shape[:-1], -np.inf))
+        for shape in shapes
+    ]
+    travelling = list(
+        zip(columns, shard(k, columns), shard(v, columns), strict=True)
+    )
+    for _ in range(ranks):
+        for rank, (held, keys, values) in enumerate(travelling):
+            allowed = mask[np.ix_(rows[rank], held)]
+            said = partial_attention(
+                questions[rank], keys, values, mask=allowed
+            )
+            seen[rank] = merge(seen[rank], said)
+        travelling = _pass_on(travelling)
+    return seen
+
+
+def _backward(
+    arrays, upstream: Output, *, mask: Mask, ranks: int, deal: Deal
+) -> Gradients:
+    leading = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    shapes = [x.shape for x in arrays]
+    q, k, v = (np.broadcast_to(x, (*leading, *x.shape[-2:])) for x in arrays)
+    rows, columns = (deal(length, ranks=ranks) for length in mask.shape)
+    seen = _read((q, k, v), mask=mask, ranks=ranks, deal=deal)
+    upstream = _checked_upstream(upstream, (*q.shape[:-1], v.shape[-1]))
+    at_home = list(
+        zip(shard(q, rows), shard(upstream, rows), seen, strict=True)
+    )
+    dq = [np.zeros_like(each) for each, _, _ in at_home]
+    travelling = [
+        (held, keys, values, np.zeros_like(keys), np.zeros_like(values))
+        for held, keys, values in zip(
+            columns, shard(k, columns), shard(v, columns), strict=True
+        )
+    ]
+    for _ in range(ranks):
+        for rank, (held, keys, values, dk, dv) in enumerate(travelling):
+            allowed = mask[np.ix_(rows[rank], held)]
+            changes = _block(*at_home[rank], keys, values, allowed)
+            for total, change in zip((dq[rank], dk, dv), changes, strict=True):
+                total += change
+        travelling = _pass_on(travelling)
+    _, _, _, dk, dv = zip(*travelling, strict=True)
+    whole = unshard(dq, rows), unshard(dk, columns), unshard(dv, columns)
+    dq, dk, dv = map(_sum_to, whole, shapes)
+    return dq, dk, dv
+
+
+def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
+    """Return what one block of keys adds to the three gradients."""
+    scale = 1 / np.sqrt(q.shape[-1])
+    scores = np.einsum("...qd,...kd->...qk", q, k) * scale
+    lse = np.maximum(seen.lse, LOWEST)[..., None]
+    scores = np.where(allowed, scores, -np.inf)
+    weights = np.exp(scores - lse)
+    dweights = np.einsum("...qv,...kv->...qk", upstream, v)
+    inner = np.sum(upstream * seen.output, axis=-1, keepdims=True)
+    dscores = np.where(allowed, weights * (dweights - inner) * scale, 0.0)
+    turned = [np.swapaxes(x, -1, -2) for x in (dscores, weights)]
+    return (
+        _sum_of_rows(dscores, k, allowed),
+        _sum_of_rows(turned[0], q, allowed.T),
+        _sum_of_rows(turned[1], upstream, allowed.T),
+    )
+
+
+def _pass_on(travelling: list) -> list:
+    """Return what each rank holds after all have passed theirs on."""
+    return [travelling[-1], *travelling[:-1]]
+
+
+def _sum_of_rows(weights: Array, rows: Array, allowed: Mask) -> Array:
+    """Return sums of `rows`; a forbidden row stays out even if it is NaN."""
+    shares = weights[..., None] * rows[..., None, :, :]  # queries keys dim
+    return np.sum(np.where(allowed[..., None], shares, 0.0), axis=-2)
+
+
+def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Return the gradient summed over the axes that were broadcast."""
+    extra = gradient.ndim - len(shape)
+    gradient = gradient.sum(axis=tuple(range(extra)))
+    repeated = [n for n, size in enumerate(shape) if size != gradient.shape[n]]
+    return gradient.sum(axis=tuple(repeated), keepdims=True)
+
+
+def _checked(q: Queries, k: Keys, v: Values) -> tuple[Array, Array, Array]:
+    q = real("q", q, "queries dim")
+    k = real("k", k, "keys dim")
+    v = real("v", v, "keys value_dim")
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
+    require_equal("keys", k=k.shape[-2], v=v.shape[-2])
+    require_broadcast(q=q.shape[:-2], k=k.shape[:-2], v=v.shape[:-2])
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
+    return q, k, v
+
+
+def _checked_upstream(upstream: Output, shape: tuple[int, ...]) -> Array:
+    array = real("upstream", upstream, "queries value_dim")
+    if array.shape != shape:
+        raise ValueError(
+            f"upstream must have the output's shape {shape}: got {array.shape}"
+        )
+    return array
