@@ -1,8 +1,6 @@
 """The package keeps the shapes that its annotations promise."""
 
-import importlib
 import inspect
-import pkgutil
 import runpy
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 from beartype import beartype
 from jaxtyping import jaxtyped
 
-from attncourse import reference, shapes
+from attncourse import ledger, shapes
 
 RNG = np.random.default_rng(3)
 
@@ -23,15 +21,11 @@ def checked(function):
 
 def public_functions():
     """Return every public function of the reference, by module."""
-    for _, name, _ in pkgutil.iter_modules(reference.__path__):
-        module = importlib.import_module(f"attncourse.reference.{name}")
-        for each, value in vars(module).items():
-            if (
-                inspect.isfunction(value)
-                and value.__module__ == module.__name__
-                and not each.startswith("_")
-            ):
-                yield f"{name}.{each}", value
+    return {
+        f"{each.module}.{each.name}": each.value
+        for each in ledger.entries()
+        if each.package == "reference" and inspect.isfunction(each.value)
+    }
 
 
 FOLDER = Path(__file__).parent / "shape_calls"
@@ -44,14 +38,14 @@ CALLS = {
 
 
 def test_every_public_function_is_called():
-    assert {name for name, _ in public_functions()} == set(CALLS)
+    assert set(public_functions()) == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_annotated_shapes_hold_at_run_time(name):
-    functions = dict(public_functions())
+    function = public_functions()[name]
     for args, kwargs in CALLS[name]:
-        checked(functions[name])(*args, **kwargs)
+        checked(function)(*args, **kwargs)
 
 
 def test_a_broken_promise_would_be_noticed():
@@ -63,7 +57,7 @@ def test_a_broken_promise_would_be_noticed():
 
 
 def test_every_public_function_is_annotated_and_documented():
-    for name, function in public_functions():
+    for name, function in public_functions().items():
         signature = inspect.signature(function)
         for parameter in signature.parameters.values():
             assert parameter.annotation is not parameter.empty, name

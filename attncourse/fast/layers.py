@@ -2,14 +2,12 @@
 
 The numbers are those of `attncourse.reference.blocks`, the computation that
 of `attncourse.fast.heads`, and the masks follow the contract of the course:
-True where a query may look. The sublayers are in `layers_parts`;
-`layers_convert` carries weights from and to torch's own layers and the
-reference.
+True where a query may look. The sublayers are in `layers_parts`, stacks of
+layers in `layers_stacks`; `layers_convert` carries weights from and to
+torch's own layers and the reference.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +21,7 @@ from attncourse.fast.layers_parts import (
     Tokens,
     dropout_module,
 )
-from attncourse.fast.masks import causal_mask, combine_masks
+from attncourse.fast.layers_stacks import Decoder, DecoderOnly, Encoder
 
 __all__ = [
     "Decoder",
@@ -50,6 +48,8 @@ class EncoderLayer(torch.nn.Module):
         `GatedFeedForward` in the place of `feed_forward`.
     dropout : of the attention weights, of the hidden numbers, and of what
         each sublayer adds.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.1.
 
     Examples
     --------
@@ -87,6 +87,9 @@ class EncoderLayer(torch.nn.Module):
 class PreNormEncoderLayer(EncoderLayer):
     """`EncoderLayer` with each norm before its sublayer.
 
+    Source: Xiong et al. (2020), "On Layer Normalization in the Transformer
+    Architecture", figure 1.
+
     Examples
     --------
     >>> layer = PreNormEncoderLayer(6, heads=2, hidden=11)
@@ -103,6 +106,8 @@ class PreNormEncoderLayer(EncoderLayer):
 
 class ParallelLayer(torch.nn.Module):
     """Self-attention and feed-forward side by side, on one norm (GPT-J).
+
+    Source: Wang & Komatsuzaki (2021), "GPT-J-6B", the released code.
 
     Examples
     --------
@@ -141,6 +146,8 @@ class DecoderLayer(torch.nn.Module):
     """Self-attention, cross-attention and feed-forward, a norm after each.
 
     The layer itself adds no causal mask; `Decoder` does.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.1.
 
     Examples
     --------
@@ -190,6 +197,9 @@ class DecoderLayer(torch.nn.Module):
 class PreNormDecoderLayer(DecoderLayer):
     """`DecoderLayer` with each norm before its sublayer.
 
+    Source: Xiong et al. (2020), "On Layer Normalization in the Transformer
+    Architecture", figure 1.
+
     Examples
     --------
     >>> layer = PreNormDecoderLayer(6, heads=2, hidden=11)
@@ -212,80 +222,3 @@ class PreNormDecoderLayer(DecoderLayer):
         read = self.cross_attention(normal, memory, mask=memory_mask)
         x = x + self.drop(read)
         return x + self.drop(self.feed_forward(self.norm_feed_forward(x)))
-
-
-class Encoder(torch.nn.Module):
-    """Layers one after another, and the norm after the last, if any.
-
-    Parameters
-    ----------
-    layers : encoder layers or parallel layers.
-    norm : a module, or None. Pre-norm layers need one.
-
-    Examples
-    --------
-    >>> encoder = Encoder([EncoderLayer(6, heads=2, hidden=11)])
-    >>> encoder(torch.ones(5, 6)).shape
-    torch.Size([5, 6])
-    """
-
-    def __init__(
-        self,
-        layers: Iterable[torch.nn.Module],
-        norm: torch.nn.Module | None = None,
-    ):
-        super().__init__()
-        self.layers, self.norm = torch.nn.ModuleList(layers), norm
-
-    def forward(self, x: Tokens, *, mask: Mask | None = None) -> Tokens:
-        """Return the tokens after all layers, each with the same mask."""
-        for layer in self.layers:
-            x = layer(x, mask=mask)
-        return x if self.norm is None else self.norm(x)
-
-
-class DecoderOnly(Encoder):
-    """`Encoder` with a causal mask: a language model's stack.
-
-    Examples
-    --------
-    >>> stack = DecoderOnly([PreNormEncoderLayer(6, heads=2, hidden=11)])
-    >>> stack(torch.ones(5, 6)).shape
-    torch.Size([5, 6])
-    """
-
-    def forward(self, x: Tokens, *, mask: Mask | None = None) -> Tokens:
-        """Return the tokens; none has seen a later one."""
-        return super().forward(x, mask=_causal(x, mask))
-
-
-class Decoder(Encoder):
-    """Decoder layers one after another; no target token sees a later one.
-
-    Examples
-    --------
-    >>> decoder = Decoder([DecoderLayer(6, heads=2, hidden=11)])
-    >>> decoder(torch.ones(5, 6), torch.ones(7, 6)).shape
-    torch.Size([5, 6])
-    """
-
-    def forward(  # type: ignore[override]
-        self,
-        x: Tokens,
-        memory: Tokens,
-        *,
-        mask: Mask | None = None,
-        memory_mask: Mask | None = None,
-    ) -> Tokens:
-        """Return target tokens; every layer reads the same memory."""
-        mask = _causal(x, mask)
-        for layer in self.layers:
-            x = layer(x, memory, mask=mask, memory_mask=memory_mask)
-        return x if self.norm is None else self.norm(x)
-
-
-def _causal(x: Tokens, mask: Mask | None) -> Mask:
-    """Return the mask without its later keys."""
-    tokens = x.shape[-2]
-    causal = causal_mask(tokens, tokens, device=x.device)
-    return causal if mask is None else combine_masks(causal, mask)

@@ -49,6 +49,9 @@ def from_torch(theirs: nn.Module) -> nn.Module:
     TypeError
         If the layer is of another type.
 
+    Source: the parameters' names and shapes in PyTorch's documentation; tests
+    compare both layers.
+
     Examples
     --------
     >>> theirs = nn.TransformerEncoderLayer(6, 2, 11, batch_first=True)
@@ -65,6 +68,9 @@ def from_torch(theirs: nn.Module) -> nn.Module:
 
 def to_torch(mine: nn.Module) -> nn.Module:
     """Return torch's own layer, batch first, with the numbers of this one.
+
+    Source: the parameters' names and shapes in PyTorch's documentation; tests
+    compare both layers.
 
     Examples
     --------
@@ -92,6 +98,9 @@ def to_reference(mine: nn.Module) -> Any:
     """Return the numbers as the dataclass that the reference takes.
 
     Of a stack it is a `Stack`, which also names the reference's function.
+
+    Source: the shapes of `reference.blocks_parts`; torch keeps each matrix
+    transposed.
 
     Examples
     --------

@@ -36,6 +36,8 @@ class MultiHeadAttention(nn.Module):
     bias : whether each of the four linear maps adds one.
     dropout : probability that a weight is dropped while training.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.2.2.
+
     Examples
     --------
     >>> layer = MultiHeadAttention(6, heads=2)
@@ -99,6 +101,8 @@ class MultiHeadAttention(nn.Module):
 class FeedForward(nn.Module):
     """Two linear maps of each token with an activation between.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.3.
+
     Examples
     --------
     >>> FeedForward(6, hidden=11)(torch.ones(5, 6)).shape
@@ -133,6 +137,8 @@ class GatedFeedForward(nn.Module):
 
     With `F.gelu` as its activation it is GEGLU. It has no biases.
 
+    Source: Shazeer (2020), "GLU Variants Improve Transformer", section 2.
+
     Examples
     --------
     >>> GatedFeedForward(6, hidden=11)(torch.ones(5, 6)).shape
@@ -162,6 +168,9 @@ class GatedFeedForward(nn.Module):
 
 def dropout_module(rate: float) -> nn.Dropout:
     """Return a dropout module; refuse a rate that would drop everything.
+
+    Source: Srivastava et al. (2014), "Dropout: A Simple Way to Prevent Neural
+    Networks from Overfitting", section 4.
 
     Examples
     --------

@@ -25,6 +25,8 @@ def frequencies(
 
     In float64: at position 100,000 a float32 angle can be off by 0.002.
 
+    Source: as in `reference.positions.frequencies`.
+
     Examples
     --------
     >>> frequencies(4).tolist()
@@ -48,6 +50,8 @@ def sinusoidal(
               P_{p, 2i+1} = \cos(p\,\omega_i)
 
     Whole-numbered positions give torch's default type.
+
+    Source: as in `reference.positions.sinusoidal`.
 
     Examples
     --------

@@ -53,6 +53,8 @@ def softmax_with_temperature(scores: Rows, *, temperature: float) -> Rows:
 
     .. math:: a = \mathrm{softmax}(s / \tau), \qquad \tau > 0
 
+    Source: as in `reference.softmax.softmax_with_temperature`.
+
     Examples
     --------
     >>> softmax_with_temperature(torch.zeros(2), temperature=3.0).tolist()
@@ -81,6 +83,8 @@ def masked_softmax(scores: Scores, mask: Mask) -> Weights:
     ----------
     scores : shape (..., queries, keys).
     mask : True where a query may look; broadcasts against `scores`.
+
+    Source: as in `reference.softmax.masked_softmax`.
 
     Examples
     --------
@@ -125,6 +129,8 @@ def log_softmax(scores: Rows, *, axis: int = -1) -> Rows:
 
     .. math:: \log a_j = s_j - \mathrm{lse}(s)
 
+    Source: as in `reference.softmax.log_softmax`.
+
     Examples
     --------
     >>> log_softmax(torch.tensor([0.0, -10000.0])).tolist()
@@ -137,6 +143,8 @@ def softmax_jacobian(weights: Rows) -> Jacobian:
     r"""Return how each weight changes with each score.
 
     .. math:: J_{ij} = \partial a_i / \partial s_j = a_i (\delta_{ij} - a_j)
+
+    Source: as in `reference.softmax.softmax_jacobian`.
 
     Examples
     --------
@@ -158,6 +166,8 @@ def softmax_backward(weights: Rows, upstream: Rows) -> Rows:
     ----------
     weights : the softmax of the scores, a, shape (..., keys).
     upstream : the gradient with respect to the weights, g, same shape.
+
+    Source: as in `reference.softmax.softmax_backward`.
 
     Examples
     --------

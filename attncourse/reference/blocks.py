@@ -76,6 +76,8 @@ def encoder(
 ) -> Tokens:
     """Return the tokens after all layers, each with the same mask.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.1.
+
     Examples
     --------
     >>> layers = [new_encoder_layer(width=4, hidden=3, seed=n) for n in (0, 1)]

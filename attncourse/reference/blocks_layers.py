@@ -159,6 +159,9 @@ def pre_norm_decoder_layer(
 
     The memory is not normed here: the encoder's last norm has done so.
 
+    Source: Xiong et al. (2020), "On Layer Normalization in the Transformer
+    Architecture", figure 1.
+
     Examples
     --------
     >>> from attncourse.reference.blocks_start import new_decoder_layer

@@ -122,6 +122,8 @@ class EncoderDecoder:
 def normed(x: Tokens, weights: NormWeights) -> Tokens:
     """Return `layer_norm` of the tokens, with the given weights.
 
+    Source: Ba et al. (2016), "Layer Normalization", eq. 4.
+
     Examples
     --------
     >>> normed([[7, 7]], NormWeights(gain=[1, 1], shift=[3, 4])).tolist()
@@ -132,6 +134,8 @@ def normed(x: Tokens, weights: NormWeights) -> Tokens:
 
 def feed(x: Tokens, weights: FeedForwardWeights | GatedWeights) -> Tokens:
     """Return the feed-forward network of each token, plain or gated.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.3.
 
     Examples
     --------

@@ -52,6 +52,8 @@ def new_encoder_layer(*, width: int, hidden: int, seed: int) -> EncoderLayer:
 def new_parallel_layer(*, width: int, hidden: int, seed: int) -> ParallelLayer:
     """Return an untrained parallel layer; see `new_encoder_layer`.
 
+    Source: initial ranges as in `new_encoder_layer`.
+
     Examples
     --------
     >>> layer = new_parallel_layer(width=6, hidden=11, seed=0)
@@ -68,6 +70,8 @@ def new_parallel_layer(*, width: int, hidden: int, seed: int) -> ParallelLayer:
 
 def new_decoder_layer(*, width: int, hidden: int, seed: int) -> DecoderLayer:
     """Return an untrained decoder layer; see `new_encoder_layer`.
+
+    Source: initial ranges as in `new_encoder_layer`.
 
     Examples
     --------
@@ -94,6 +98,8 @@ def encoder_parameter_count(*, width: int, hidden: int) -> int:
     With h = 4 d that is about 12 for each pair of columns of the width,
     of which attention has a third.
 
+    Source: the shapes of an `EncoderLayer`, added up.
+
     Examples
     --------
     >>> encoder_parameter_count(width=1, hidden=1)
@@ -111,6 +117,8 @@ def decoder_parameter_count(*, width: int, hidden: int) -> int:
 
     A second attention and a third norm more than an encoder layer:
     :math:`4 d^2 + 4 d + 2 d`.
+
+    Source: the shapes of a `DecoderLayer`, added up.
 
     Examples
     --------

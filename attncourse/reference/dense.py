@@ -100,6 +100,9 @@ def attention_backward(
     Each gradient has the shape of its argument: over a leading axis along
     which an argument was repeated, its gradient is summed.
 
+    Source: chain rule on eq. 1 of Vaswani et al. (2017), "Attention Is All You
+    Need"; Dao et al. (2022), "FlashAttention", appendix B.2, has the same.
+
     Examples
     --------
     >>> q, k, v = np.zeros((1, 3)), np.ones((2, 3)), np.ones((2, 1))

@@ -81,6 +81,9 @@ def gelu_tanh(x: Numbers) -> Numbers:
 def sigmoid(x: Numbers) -> Numbers:
     r"""Return the logistic function, :math:`1 / (1 + e^{-x})`.
 
+    Source: the definition of the logistic function; in two branches, so that
+    no exponential overflows.
+
     Examples
     --------
     >>> sigmoid([-1e4, 0.0, 1e4]).tolist()

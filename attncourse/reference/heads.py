@@ -68,6 +68,8 @@ def mask_every_head(mask: Mask | None) -> Mask | None:
     Without that axis a mask of shape (batch, queries, keys) would be read
     as one mask a head, silently where batch and heads happen to agree.
 
+    Source: broadcasting against scores of shape (batch, heads, queries, keys).
+
     Examples
     --------
     >>> mask_every_head(np.ones((2, 5, 7), bool)).shape
@@ -125,6 +127,8 @@ def head_weights(
     mask: Mask | None = None,
 ) -> HeadWeights:
     """Return the weight matrix of each head of `multi_head_attention`.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.2.2.
 
     Examples
     --------

@@ -29,6 +29,9 @@ def parameter_count(
     with d the width, h heads, g groups and d_k the dim of a head; the
     bracket counts the biases. With h d_k = d and g = h: 4 d² + 4 d.
 
+    Source: the shapes of `Projections`, added up; tests compare it with
+    torch's own layer.
+
     Examples
     --------
     >>> parameter_count(width=6, heads=2, dim=3, bias=False)
@@ -55,6 +58,8 @@ def flop_count(
     the softmax are left out; the softmax costs a few operations for each
     number that `score_count` counts.
 
+    Source: a multiplication and an addition for each term of a sum.
+
     Examples
     --------
     >>> flop_count(queries=1, keys=1, width=2, heads=1, dim=2)["scores"]
@@ -75,6 +80,8 @@ def flop_count(
 
 def score_count(*, queries: int, keys: int, heads: int) -> int:
     """Return how many weights there are: one matrix a head.
+
+    Source: the shape of the weights, multiplied out.
 
     Examples
     --------

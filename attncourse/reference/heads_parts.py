@@ -143,6 +143,9 @@ def project_heads(
 
     Keys and values have `groups` heads, as many as the queries if None.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.2.2;
+    with fewer groups, Ainslie et al. (2023), "GQA", section 2.2.
+
     Examples
     --------
     >>> x, layer = np.ones((5, 6)), Projections(*np.zeros((4, 6, 6)))

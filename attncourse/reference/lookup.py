@@ -23,6 +23,8 @@ def squared_distances(queries: Queries, keys: Keys) -> Scores:
 
     .. math:: d_{ij}^2 = \lVert q_i - k_j \rVert^2
 
+    Source: the definition of the Euclidean distance.
+
     Examples
     --------
     >>> squared_distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]]).tolist()
@@ -46,6 +48,9 @@ def gaussian_kernel(
     bandwidth : h, the distance over which the similarity falls; positive,
         in the units of the points.
 
+    Source: Watson (1964), "Smooth Regression Analysis", with the Gaussian as
+    its kernel.
+
     Examples
     --------
     >>> gaussian_kernel([[1.0, 2.0]], [[1.0, 2.0]], bandwidth=0.5).tolist()
@@ -66,6 +71,9 @@ def kernel_weights(
 
     The softmax form is used: it still works where every kernel value is
     too small for a floating-point number.
+
+    Source: Nadaraya (1964), "On Estimating Regression"; Watson (1964), "Smooth
+    Regression Analysis".
 
     Examples
     --------
@@ -102,6 +110,8 @@ def hard_lookup(queries: Queries, keys: Keys, values: Values) -> Output:
 
     Where several keys match equally well, the first is taken.
 
+    Source: the definition; `soft_lookup` in the limit of temperature zero.
+
     Examples
     --------
     >>> keys, values = [[1.0, 0.0], [0.0, 1.0]], [[10.0], [20.0]]
@@ -134,6 +144,9 @@ def lookup_weights(
     ----------
     temperature : tau; positive, in the units of the dot products. Near
         zero the best match takes all; when large, all share alike.
+
+    Source: Bridle (1990), "Probabilistic interpretation of feedforward
+    classification network outputs", with a temperature.
 
     Examples
     --------

@@ -55,6 +55,9 @@ def standardize_backward(
     x, eps : as `standardize` took them.
     upstream : gradient in its result, g, of the shape of `x`.
 
+    Source: derivative of `standardize`; Ba et al. (2016), "Layer
+    Normalization", section 5.1, names the invariances.
+
     Examples
     --------
     >>> standardize_backward([[1, 1, 5, 5]], [[4, 0, 0, 8]]).round(3).tolist()
@@ -107,6 +110,8 @@ def layer_norm_backward(
     The gradient in the tokens is that of `standardize`, with the upstream
     gradient times the gain. The shift itself has no influence on any.
 
+    Source: derivative of `layer_norm`.
+
     Examples
     --------
     >>> _, dgain, dshift = layer_norm_backward([[1, 3]], [1, 1], [[5, 7]])
@@ -149,6 +154,8 @@ def rms_norm_backward(
               {\sqrt{\overline{x^2} + \epsilon}}, \qquad
               u = \gamma \odot g, \qquad
               d\gamma = \sum_t g_t \odot \hat{x}_t
+
+    Source: derivative of `rms_norm`.
 
     Examples
     --------

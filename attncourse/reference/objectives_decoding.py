@@ -57,6 +57,9 @@ def greedy(
     steps : how many tokens to add at most.
     end : the token after which nothing is added; None for none.
 
+    Source: Sutskever, Vinyals & Le (2014), "Sequence to Sequence Learning with
+    Neural Networks", section 3.2, with a beam of one.
+
     Examples
     --------
     >>> greedy(lambda tokens: np.eye(7)[tokens[-1] + 1], [2], steps=3).tolist()
@@ -140,6 +143,8 @@ def sample(
     rng : the source of chance; the same state draws the same tokens.
     adjust : from logits to logits, before the softmax: `with_temperature`,
         `keep_top_k`, `keep_top_p` or one after another; None for nothing.
+
+    Source: the chain rule of probability, one token after another.
 
     Examples
     --------

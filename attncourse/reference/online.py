@@ -169,6 +169,8 @@ def partial_attention(
 
     What stands where `mask` is False has no influence, NaN included.
 
+    Source: Dao (2023), "FlashAttention-2", section 2.3.
+
     Examples
     --------
     >>> q, k, v = np.zeros((1, 3)), np.ones((4, 3)), np.eye(4)

@@ -51,6 +51,9 @@ def softmax_with_temperature(scores: Rows, *, temperature: float) -> Rows:
     A low temperature gives nearly all weight to the highest score, a high
     one gives every key nearly the same.
 
+    Source: Hinton, Vinyals & Dean (2015), "Distilling the Knowledge in a
+    Neural Network", eq. 1.
+
     Examples
     --------
     >>> scores = np.array([0.0, 3 * np.log(2.0)])
@@ -80,6 +83,10 @@ def masked_softmax(scores: Scores, mask: Mask) -> Weights:
     ----------
     scores : shape (..., queries, keys).
     mask : True where a query may look; broadcasts against `scores`.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.2.3,
+    which sets forbidden scores to minus infinity; rows of zeros are this
+    course's contract.
 
     Examples
     --------
@@ -133,6 +140,9 @@ def log_softmax(scores: Rows, *, axis: int = -1) -> Rows:
     A weight below about 1e-324 is rounded to zero and its logarithm would
     be minus infinity; the difference of scores never gets that small.
 
+    Source: Blanchard, Higham & Higham (2021), "Accurately computing the log-
+    sum-exp and softmax functions", sec. 1.
+
     Examples
     --------
     >>> log_softmax(np.array([0.0, -10000.0])).tolist()
@@ -158,6 +168,8 @@ def softmax_jacobian(weights: Rows) -> Jacobian:
     ----------
     weights : the softmax of the scores, shape (..., keys).
 
+    Source: derivative of the definition.
+
     Examples
     --------
     >>> softmax_jacobian(np.array([0.5, 0.5])).tolist()
@@ -180,6 +192,8 @@ def softmax_backward(weights: Rows, upstream: Rows) -> Rows:
     ----------
     weights : the softmax of the scores, a, shape (..., keys).
     upstream : the gradient with respect to the weights, g, same shape.
+
+    Source: the Jacobian above, transposed, applied to the upstream gradient.
 
     Examples
     --------
