@@ -371,6 +371,13 @@ def test_padding_of_a_batch_changes_nothing():
     assert not alignment[~np.broadcast_to(mask[:, None], (3, 4, 5))].any()
 
 
+def test_a_vocabulary_of_one_word_may_be_padded():
+    rng = np.random.default_rng(20)
+    w = model(rng).encoder._replace(embedding=some(rng, 1, 5))
+    read = encode([0, 9], w, mask=[True, False])
+    close(read.state, encode([0], w).state)
+
+
 def test_no_row_of_logits_depends_on_a_later_target():
     rng = np.random.default_rng(9)
     w = model(rng, deep=True)
@@ -429,6 +436,11 @@ def test_leading_axes_broadcast():
         alone = translate(source[a, 0], target[b], w)
         close(logits[a, b], alone.logits)
         close(alignment[a, b], alone.alignment)
+    mask = np.arange(5) < np.array([[2], [5], [3]])
+    masked = encode(source, w.encoder, mask=mask)
+    close(masked.state[1, 2], encode(source[1, 0, :3], w.encoder).state)
+    one_for_all = encode(source, w.encoder, mask=mask[0])
+    close(one_for_all.memory, masked.memory[:, :1])
     memory, state = encode(source[:, 0], w.encoder)
     step = decoder_step([1, 2], state, memory[0], w.decoder)
     assert step.logits.shape == (2, 11)
