@@ -21,6 +21,7 @@ from attncourse.reference.online import (
 )
 from attncourse.reference.ring_deals import (
     Deal,
+    Positions,
     contiguous,
     holders,
     shard,
@@ -36,12 +37,15 @@ from attncourse.shapes import (
     Output,
     Queries,
     Values,
+    count,
     real,
     require_broadcast,
     require_equal,
 )
 
 __all__ = [
+    "Deal",
+    "Positions",
     "attention",
     "attention_backward",
     "causal_attention",
@@ -85,7 +89,7 @@ def attention(
     [0.25, 0.25, 0.25, 0.25]
     """
     arrays = _checked(q, k, v)
-    everything = np.ones((arrays[0].shape[-2], arrays[1].shape[-2]), bool)
+    everything = np.ones(_lengths(*arrays), bool)
     return _forward(arrays, mask=everything, ranks=ranks, deal=deal)
 
 
@@ -110,7 +114,7 @@ def causal_attention(
     [[2.0], [3.0], [5.0]]
     """
     arrays = _checked(q, k, v)
-    mask = causal_mask(arrays[0].shape[-2], arrays[1].shape[-2])
+    mask = causal_mask(*_lengths(*arrays))
     return _forward(arrays, mask=mask, ranks=ranks, deal=deal)
 
 
@@ -143,8 +147,8 @@ def attention_backward(
     [[3.0], [3.0]]
     """
     arrays = _checked(q, k, v)
-    mask = np.ones((arrays[0].shape[-2], arrays[1].shape[-2]), bool)
-    return _backward(arrays, upstream, mask=mask, ranks=ranks, deal=deal)
+    everything = np.ones(_lengths(*arrays), bool)
+    return _backward(arrays, upstream, mask=everything, ranks=ranks, deal=deal)
 
 
 def causal_attention_backward(
@@ -172,7 +176,7 @@ def causal_attention_backward(
     [[10.0], [4.0]]
     """
     arrays = _checked(q, k, v)
-    mask = causal_mask(arrays[0].shape[-2], arrays[1].shape[-2])
+    mask = causal_mask(*_lengths(*arrays))
     return _backward(arrays, upstream, mask=mask, ranks=ranks, deal=deal)
 
 
@@ -203,7 +207,7 @@ def _read(arrays, *, mask: Mask, ranks: int, deal: Deal) -> list[Partial]:
                 questions[rank], keys, values, mask=allowed
             )
             seen[rank] = merge(seen[rank], said)
-        travelling = _pass_on(travelling)
+        travelling = [travelling[-1], *travelling[:-1]]  # passed on
     return seen
 
 
@@ -232,11 +236,13 @@ def _backward(
             changes = _block(*at_home[rank], keys, values, allowed)
             for total, change in zip((dq[rank], dk, dv), changes, strict=True):
                 total += change
-        travelling = _pass_on(travelling)
+        travelling = [travelling[-1], *travelling[:-1]]  # passed on
     _, _, _, dk, dv = zip(*travelling, strict=True)
-    whole = unshard(dq, rows), unshard(dk, columns), unshard(dv, columns)
-    dq, dk, dv = map(_sum_to, whole, shapes)
-    return dq, dk, dv
+    return (
+        _sum_to(unshard(dq, rows), shapes[0]),
+        _sum_to(unshard(dk, columns), shapes[1]),
+        _sum_to(unshard(dv, columns), shapes[2]),
+    )
 
 
 def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
@@ -248,18 +254,13 @@ def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
     weights = np.exp(scores - lse)
     dweights = np.einsum("...qv,...kv->...qk", upstream, v)
     inner = np.sum(upstream * seen.output, axis=-1, keepdims=True)
-    dscores = np.where(allowed, weights * (dweights - inner) * scale, 0.0)
+    dscores = weights * (dweights - inner) * scale
     turned = [np.swapaxes(x, -1, -2) for x in (dscores, weights)]
     return (
         _sum_of_rows(dscores, k, allowed),
         _sum_of_rows(turned[0], q, allowed.T),
         _sum_of_rows(turned[1], upstream, allowed.T),
     )
-
-
-def _pass_on(travelling: list) -> list:
-    """Return what each rank holds after all have passed theirs on."""
-    return [travelling[-1], *travelling[:-1]]
 
 
 def _sum_of_rows(weights: Array, rows: Array, allowed: Mask) -> Array:
@@ -270,10 +271,13 @@ def _sum_of_rows(weights: Array, rows: Array, allowed: Mask) -> Array:
 
 def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
     """Return the gradient summed over the axes that were broadcast."""
-    extra = gradient.ndim - len(shape)
-    gradient = gradient.sum(axis=tuple(range(extra)))
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
     repeated = [n for n, size in enumerate(shape) if size != gradient.shape[n]]
     return gradient.sum(axis=tuple(repeated), keepdims=True)
+
+
+def _lengths(q: Queries, k: Keys, v: Values) -> tuple[int, int]:
+    return q.shape[-2], k.shape[-2]
 
 
 def _checked(q: Queries, k: Keys, v: Values) -> tuple[Array, Array, Array]:
@@ -283,8 +287,7 @@ def _checked(q: Queries, k: Keys, v: Values) -> tuple[Array, Array, Array]:
     require_equal("dim", q=q.shape[-1], k=k.shape[-1])
     require_equal("keys", k=k.shape[-2], v=v.shape[-2])
     require_broadcast(q=q.shape[:-2], k=k.shape[:-2], v=v.shape[:-2])
-    if q.shape[-1] == 0:
-        raise ValueError("dim must be at least 1: got 0")
+    count("dim", q.shape[-1])
     return q, k, v
 
 

@@ -304,6 +304,21 @@ def test_scores_of_ten_thousand_stay_exact(scale):
     )
 
 
+def test_finite_numbers_meet_no_infinite_ones_on_the_way():
+    q, k, v = arrays(12, batch=(), queries=7)
+    k[:, 0] = v[:, 1] = 0.0
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        ring.causal_attention_backward(1e4 * q, k, v, np.ones((7, 2)), ranks=3)
+
+
+def test_one_key_and_a_width_of_one_will_do():
+    q, k, v = arrays(13, keys=1, dim=1)
+    for ranks in (1, 3):
+        got = ring.causal_attention(q, k, v, ranks=ranks)
+        np.testing.assert_allclose(got[:, 4], v[:, 0], atol=1e-15)
+        assert not got[:, :4].any()
+
+
 def test_answers_are_float64_and_inputs_left_alone():
     triple = arrays(11)
     truth = ring.attention(*(x.astype(np.float32) for x in triple), ranks=2)
@@ -344,6 +359,14 @@ Q, K, V = np.ones((3, 5)), np.ones((7, 5)), np.ones((7, 2))
             ),
             ValueError,
             "leading axes of q and k and v must broadcast",
+        ),
+        (
+            lambda: ring.attention(
+                Q, np.ones((2, 7, 5)), np.ones((3, 7, 2)), ranks=1
+            ),
+            ValueError,
+            r"leading axes of q and k and v must broadcast: "
+            r"got q \(\), k \(2,\), v \(3,\)",
         ),
         (
             lambda: ring.attention(Q, K, V, ranks=0),
