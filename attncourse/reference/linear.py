@@ -121,8 +121,7 @@ def causal_attention(
     """
     q, k, v = _features(q, k, v, feature_map)
     weights = np.einsum("...qd,...kd->...qk", q, k)
-    totals = causal_sums(weights, np.ones((k.shape[-2], 1)))
-    return _averages(causal_sums(weights, v), totals[..., 0])
+    return _averages(causal_sums(weights, v), _totals(weights))
 
 
 def recurrent_attention(
@@ -197,12 +196,17 @@ def chunked_attention(
         now, keys, values = q[..., part, :], k[..., part, :], v[..., part, :]
         weights = np.einsum("...qd,...kd->...qk", now, keys)
         sums = now @ memory + causal_sums(weights, values)
-        shares = causal_sums(weights, np.ones((weights.shape[-1], 1)))
-        shares = shares[..., 0] + np.einsum("...qd,...d->...q", now, total)
+        shares = np.einsum("...qd,...d->...q", now, total) + _totals(weights)
         output[..., part, :] = _averages(sums, shares)
         memory += np.einsum("...kd,...kv->...dv", keys, values)
         total += np.sum(keys, axis=-2)
     return output, State(memory, total)
+
+
+def _totals(weights: Array) -> Array:
+    """Return the sum of the weights of the keys that each query has met."""
+    ones = np.ones(weights.shape[-1])
+    return causal_sums(weights, ones[:, None])[..., 0]
 
 
 def _averages(sums: Array, totals: Array) -> Array:

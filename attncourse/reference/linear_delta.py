@@ -177,7 +177,7 @@ def _pseudo_values(k: Array, rows: Array, write: Array, left: Array) -> Array:
     )
     pseudo = np.zeros((*leading, *rows.shape[-2:]))
     for t in range(rows.shape[-2]):
-        met = _products(k[..., t : t + 1, :], k[..., :t, :])
+        met = _products(k[..., t, None, :], k[..., :t, :])
         met = met * left[..., t, None, :t]
         held = (met @ pseudo[..., :t, :])[..., 0, :]
         pseudo[..., t, :] = write[..., t, :] * (rows[..., t, :] - held)

@@ -107,6 +107,9 @@ def causal_sums(
 def checked_steps(q: Any, k: Any, v: Any) -> tuple[Array, Array, Array]:
     """Return queries, keys and values of the same steps as float64.
 
+    Source: the arguments of Katharopoulos et al. (2020), eqs. 16 to
+    20.
+
     Examples
     --------
     >>> checked_steps([[1]], [[2]], [[3, 4]])[2].shape
@@ -122,6 +125,9 @@ def checked_steps(q: Any, k: Any, v: Any) -> tuple[Array, Array, Array]:
 
 def checked_log_decay(log_decay: Any, k: Array) -> Array:
     """Return the logarithms of the gates, one for each step of `k`.
+
+    Source: the gates of Yang et al. (2024), "Gated Linear Attention",
+    section 4.1.
 
     Examples
     --------
@@ -146,8 +152,9 @@ def starting_memory(memory: Any, *arrays: Array) -> Array:
     """Return the memory to begin with, zeros for None, as a fresh array.
 
     `arrays` are queries, keys and values, and the gates if there are any;
-    the memory gets their leading axes. It belongs to the definition of
-    the recurrence in each of the three modules.
+    the memory gets their leading axes.
+
+    Source: the state of Katharopoulos et al. (2020), eqs. 16 to 18.
 
     Examples
     --------
@@ -173,6 +180,9 @@ def starting_memory(memory: Any, *arrays: Array) -> Array:
 
 def chunks(steps: int, chunk: int) -> list[slice]:
     """Return slices that cut the steps into chunks; the last may be short.
+
+    Source: the chunks of Sun et al. (2023), "Retentive Network", section
+    2.3.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from attncourse.reference.linear_delta import Gates
 from attncourse.reference.linear_parts import (
     causal_sums,
     checked_log_decay,
+    checked_steps,
     chunks,
     decayed_products,
     log_decays,
@@ -589,6 +590,11 @@ Q, K, V = triple(24)
             "q and k and v must agree in steps: got q=6, k=7, v=7",
         ),
         (
+            lambda: checked_steps(Q[0, 0], K, V),
+            ValueError,
+            r"q must have axes \(..., steps, dim\): got shape \(3,\)",
+        ),
+        (
             lambda: linear.chunked_attention(Q, K[..., :2], V),
             ValueError,
             "q and k must agree in dim: got q=3, k=2",
@@ -629,6 +635,13 @@ Q, K, V = triple(24)
             ),
             ValueError,
             r"total must have axes \(..., dim\) = \(..., 3\): got \(4,\)",
+        ),
+        (
+            lambda: linear.recurrent_attention(
+                Q, K, V, state=State(np.ones((3, 5)), np.ones((4, 3)))
+            ),
+            ValueError,
+            "leading axes of memory and total must broadcast",
         ),
         (
             lambda: starting_memory(np.ones((4, 3, 5)), Q, K, V),
