@@ -1,0 +1,246 @@
+"""From tensors to kernels: arguments, tiles, descriptors, autograd."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from attncourse.fast.kernels import backward, forward
+from attncourse.fast.kernels.config import (
+    Config,
+    forward_config,
+    heads_together,
+    key_gradient_config,
+    padded,
+    query_gradient_config,
+)
+
+LOG2_E = math.log2(math.e)
+chosen: dict[str, Config] = {}  # what a search for the best tiles puts first
+
+
+class Visible(NamedTuple):
+    """Which keys a query may see: none later, none further than `behind`."""
+
+    causal: bool
+    behind: int | None = None
+
+
+class Flash(torch.autograd.Function):
+    """Both passes over four axes: batch, heads, rows, width."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, scale, visible):
+        output = q.new_zeros(*q.shape[:3], v.shape[3])
+        lse = q.new_empty(q.shape[:3], dtype=torch.float32)
+        if output.numel() and k.numel():
+            q, k, v = map(fit, (q, k, v))
+            with on_device(q):
+                run_forward(q, k, v, output, lse, scale, visible)
+        ctx.save_for_backward(q, k, v, output, lse)
+        ctx.scale, ctx.visible = scale, visible
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream):
+        q, k, v, output, lse = ctx.saved_tensors
+        gradients = [torch.zeros(x.shape, dtype=x.dtype, device=x.device)
+                     for x in (q, k, v)]
+        if output.numel() and k.numel():
+            with on_device(q):
+                run_backward(
+                    (q, k, v, output, fit(upstream)),
+                    lse, gradients, ctx.scale, ctx.visible,
+                )  # fmt: skip
+        return *gradients, None, None
+
+
+def attend(q, k, v, visible: Visible) -> Tensor:
+    """Return attention over four axes; any width up to the widest."""
+    widths = q.shape[3], v.shape[3]
+    scale = widths[0] ** -0.5
+    # The copy engine takes rows of a multiple of 16 bytes.
+    step = 16 // q.element_size()
+    q, k, v = (
+        torch.nn.functional.pad(x, (0, -x.shape[3] % step)) for x in (q, k, v)
+    )
+    padded(max(widths))
+    return Flash.apply(q, k, v, scale, visible)[..., : widths[1]]
+
+
+def fit(x: Tensor) -> Tensor:
+    """Return `x`, copied if the copy engine could not read it in place."""
+    size = x.element_size()
+    steps = zip(x.shape[:3], x.stride()[:3], strict=True)
+    if (
+        x.stride(3) == 1
+        and x.data_ptr() % 16 == 0
+        and all(n == 1 or (s > 0 and s * size % 16 == 0) for n, s in steps)
+    ):
+        return x
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def block(x: Tensor, rows: int, width: int) -> TensorDescriptor:
+    """Return what the copy engine must know of `x`, read in such tiles."""
+    # An axis of one has a step that nothing uses; let it be a legal one.
+    steps = list(x.stride())
+    for axis in (2, 1, 0):
+        if x.shape[axis] == 1:
+            steps[axis] = x.shape[axis + 1] * steps[axis + 1]
+            steps[axis] += -steps[axis] % (16 // x.element_size())
+    return TensorDescriptor(x, list(x.shape), steps, [1, 1, rows, width])
+
+
+def on_device(x: Tensor):
+    """Return a context in which `x`'s GPU is the current one."""
+    return torch.cuda.device(x.device if x.is_cuda else -1)
+
+
+def capability(x: Tensor) -> int:
+    """Return 90 for Hopper; the interpreter plays Hopper, too."""
+    if not x.is_cuda:
+        return 90
+    major, minor = torch.cuda.get_device_capability(x.device)
+    return 10 * major + minor
+
+
+def meaning(visible: Visible) -> dict:
+    """Return the constants of a kernel that say what may be seen."""
+    windowed = visible.behind is not None
+    return {"CAUSAL": visible.causal, "WINDOW": windowed}
+
+
+def run_forward(q, k, v, output, lse, scale, visible) -> None:
+    """Fill in `output` and `lse`."""
+    batch, heads, queries, dim = q.shape
+    groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
+    width, value_width = padded(dim), padded(value_dim)
+    size = q.element_size()
+    config = chosen.get("forward") or forward_config(
+        max(width, value_width),
+        item_bytes=size,
+        windowed=visible.behind is not None,
+        capability=capability(q),
+    )
+    tiles = -(-queries // config.rows)
+    together = heads_together(keys, dim + value_dim, size) * (heads // groups)
+    forward.attend[(tiles * batch * heads,)](
+        block(q, config.rows, width),
+        block(k, config.columns, width),
+        block(v, config.columns, value_width),
+        block(output, config.rows, value_width),
+        lse,
+        scale * LOG2_E,
+        heads,
+        heads // groups,
+        queries,
+        keys,
+        visible.behind or 0,
+        min(together, batch * heads),
+        tiles,
+        ROWS=config.rows,
+        COLUMNS=config.columns,
+        DIM=width,
+        VALUE_DIM=value_width,
+        PRECISION="ieee",
+        SPECIALIZE=config.specialize,
+        **meaning(visible),
+        num_warps=config.warps,
+        num_stages=config.stages,
+    )
+
+
+def run_backward(arrays, lse, gradients, scale, visible) -> None:
+    """Fill in the gradients of queries, keys and values."""
+    q, k, v, output, upstream = arrays
+    dq, dk, dv = gradients
+    batch, heads, queries, dim = q.shape
+    groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
+    width, value_width = padded(dim), padded(value_dim)
+    size = q.element_size()
+    inner = torch.empty_like(lse)
+    rows = 64
+    tiles = -(-queries // rows)
+    backward.inner_products[(tiles * batch * heads,)](
+        block(output, rows, value_width),
+        block(upstream, rows, value_width),
+        inner,
+        heads,
+        queries,
+        tiles,
+        ROWS=rows,
+        VALUE_DIM=value_width,
+        num_warps=4,
+    )
+    common = {
+        "DIM": width,
+        "VALUE_DIM": value_width,
+        "PRECISION": "ieee",
+        **meaning(visible),
+    }
+    kind = {"item_bytes": size, "capability": capability(q)}
+    widest = max(width, value_width)
+    config = chosen.get("query_gradients") or query_gradient_config(
+        widest, **kind
+    )
+    tiles = -(-queries // config.rows)
+    together = heads_together(keys, dim + value_dim, size) * (heads // groups)
+    backward.query_gradients[(tiles * batch * heads,)](
+        block(q, config.rows, width),
+        block(k, config.columns, width),
+        block(v, config.columns, value_width),
+        block(upstream, config.rows, value_width),
+        block(dq, config.rows, width),
+        lse,
+        inner,
+        scale * LOG2_E,
+        scale,
+        heads,
+        heads // groups,
+        queries,
+        keys,
+        visible.behind or 0,
+        min(together, batch * heads),
+        tiles,
+        ROWS=config.rows,
+        COLUMNS=config.columns,
+        num_warps=config.warps,
+        num_stages=config.stages,
+        **common,
+    )
+    config = chosen.get("key_gradients") or key_gradient_config(widest, **kind)
+    tiles = -(-keys // config.columns)
+    together = heads_together(
+        queries * heads // groups, dim + value_dim, size
+    )
+    backward.key_gradients[(tiles * batch * groups,)](
+        block(q, config.rows, width),
+        block(k, config.columns, width),
+        block(v, config.columns, value_width),
+        block(upstream, config.rows, value_width),
+        block(dk, config.columns, width),
+        block(dv, config.columns, value_width),
+        lse,
+        inner,
+        scale * LOG2_E,
+        scale,
+        groups,
+        heads // groups,
+        queries,
+        keys,
+        visible.behind or 0,
+        min(together, batch * groups),
+        tiles,
+        ROWS=config.rows,
+        COLUMNS=config.columns,
+        num_warps=config.warps,
+        num_stages=config.stages,
+        **common,
+    )
