@@ -58,7 +58,7 @@ $(READY): requirements.txt pyproject.toml
 	raise SystemExit(V(torch.__version__) < V("2.1"))'; \
 	mkdir -p _build; \
 	if "$(VENV)/bin/python" -c "$$fits" 2>/dev/null; \
-	then grep -v '^torch==' requirements.txt > _build/requirements.txt; \
+	then grep -v -e '^torch==' -e '^triton==' requirements.txt > _build/requirements.txt; \
 	else cp requirements.txt _build/requirements.txt; fi
 	@"$(VENV)/bin/python" -m pip install \
 	--disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url \

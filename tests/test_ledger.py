@@ -55,7 +55,7 @@ def test_every_name_that_a_module_offers_is_there():
                 assert hasattr(module, each), f"{name}.{each}"
 
 
-@pytest.mark.parametrize("title, stems", ledger.MECHANISMS)
+@pytest.mark.parametrize(("title", "stems"), ledger.MECHANISMS)
 def test_every_mechanism_has_its_page_in_the_book(title, stems):
     page = BOOK / "library" / f"{stems[0]}.md"
     text = page.read_text(encoding="utf-8")

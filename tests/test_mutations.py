@@ -57,6 +57,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): NO_WEIGHT,
     (
         "positions_tables",
+        "return np.where(distance < exact, distance, far)",
+        "return np.where(distance <= exact, distance, far)",
+    ): "the first coarse bucket begins with this very distance",
+    (
+        "positions_tables",
         "carried = np.where(weights[..., None] == 0, 0.0, carried)",
         "carried = np.where(weights[..., None] == 0, 1.0, carried)",
     ): NO_WEIGHT,

@@ -76,13 +76,67 @@ def relative_index(
     [[1, 2, 2], [0, 1, 2], [0, 0, 1]]
     """
     clip = count("clip", clip, least=0)
-    queries = _whole("query_positions", query_positions, "queries")
-    keys = _whole("key_positions", key_positions, "keys")
-    require_broadcast(
-        query_positions=queries.shape[:-1], key_positions=keys.shape[:-1]
-    )
-    distances = keys[..., None, :] - queries[..., :, None]
+    distances = _distances(query_positions, key_positions)
     return np.clip(distances, -clip, clip) + clip
+
+
+def bucket_index(
+    query_positions: QueryPositions,
+    key_positions: KeyPositions,
+    *,
+    buckets: int = 32,
+    farthest: int = 128,
+) -> Index:
+    r"""Return the bucket of each distance: exact when near, coarse when far.
+
+    .. math:: b(n) = \begin{cases} n & n < e \\
+              \min\left(B - 1,\ e + \left\lfloor (B - e)
+              \frac{\log(n / e)}{\log(f / e)} \right\rfloor\right) & n \ge e
+              \end{cases}, \qquad n = |p_j - p_i|
+
+    Half of the `buckets` are for keys to the left and the token itself,
+    half for keys to the right: B = `buckets` / 2 each, of which the first
+    e = B / 2 hold one distance; all distances from f = `farthest` on share
+    the last. The result is the index that `relative_bias` looks up.
+
+    Source: Raffel et al. (2020), "Exploring the Limits of Transfer Learning
+    with a Unified Text-to-Text Transformer" (T5), section 2.1; the formula
+    from its released code.
+
+    Examples
+    --------
+    >>> bucket_index([0], [0, -1, 1, 9, 500], buckets=8, farthest=16).tolist()
+    [[0, 1, 5, 7, 7]]
+    """
+    half, odd = divmod(count("buckets", buckets, least=4), 2)
+    if odd:
+        raise ValueError(f"buckets must be even: got {buckets}")
+    distances = _distances(query_positions, key_positions)
+    right = np.where(distances > 0, half, 0)
+    return right + _bucket(np.abs(distances), half, farthest)
+
+
+def causal_bucket_index(
+    query_positions: QueryPositions,
+    key_positions: KeyPositions,
+    *,
+    buckets: int = 32,
+    farthest: int = 128,
+) -> Index:
+    """Return `bucket_index` with all buckets for keys to the left.
+
+    Keys to the right, which a causal mask hides, get bucket zero.
+
+    Source: Raffel et al. (2020), section 2.1, for the decoder.
+
+    Examples
+    --------
+    >>> causal_bucket_index([9], [9, 8, 6, 0], buckets=4, farthest=8).tolist()
+    [[0, 1, 2, 3]]
+    """
+    buckets = count("buckets", buckets, least=2)
+    distances = _distances(query_positions, key_positions)
+    return _bucket(np.maximum(-distances, 0), buckets, farthest)
 
 
 def relative_scores(q: Queries, k: Keys, table: Table, index: Index) -> Scores:
@@ -172,6 +226,28 @@ def relative_bias(
     table = _matrix("table", table, "heads rows")
     index = _rows("index", index, table.shape[1], "queries keys")
     return np.moveaxis(table.T[index], -1, -3)  # heads before the queries
+
+
+def _distances(query_positions: Any, key_positions: Any) -> Index:
+    """Return how far to the right of each query each key stands."""
+    queries = _whole("query_positions", query_positions, "queries")
+    keys = _whole("key_positions", key_positions, "keys")
+    require_broadcast(
+        query_positions=queries.shape[:-1], key_positions=keys.shape[:-1]
+    )
+    return keys[..., None, :] - queries[..., :, None]
+
+
+def _bucket(distance: Array, buckets: int, farthest: int) -> Index:
+    """Return the bucket of distances without a sign."""
+    exact = buckets // 2
+    farthest = count("farthest", farthest, least=exact + 1)
+    # A little more, so that rounding does not lose an edge such as log 4 /
+    # log 2: distances are whole, so no other value is that near to an edge.
+    steps = np.log(np.maximum(distance, exact) / exact) + 1e-9
+    coarse = steps / np.log(farthest / exact) * (buckets - exact)
+    far = np.minimum(exact + coarse.astype(np.int64), buckets - 1)
+    return np.where(distance < exact, distance, far)
 
 
 def _matrix(name: str, value: Any, axes: str) -> Array:

@@ -209,6 +209,71 @@ def test_relative_index_pins_its_errors():
         )
 
 
+def bucket_by_whole_numbers(distance, buckets, farthest):
+    """Return T5's bucket without a logarithm: powers compared exactly."""
+    exact = buckets // 2
+    if distance < exact:
+        return distance
+    wide = buckets - exact
+    reached = [
+        step
+        for step in range(wide)
+        if distance**wide * exact**step >= farthest**step * exact**wide
+    ]
+    return exact + reached[-1]
+
+
+@pytest.mark.parametrize("buckets", [4, 6, 10, 32])
+@pytest.mark.parametrize("farthest", [17, 64, 128])
+def test_buckets_are_those_of_whole_number_arithmetic(buckets, farthest):
+    at = np.arange(-400, 401)
+    index = pos.bucket_index([0], at, buckets=buckets, farthest=farthest)
+    causal = pos.causal_bucket_index(
+        [0], at, buckets=buckets, farthest=farthest
+    )
+    half = buckets // 2
+    for key, both, left in zip(at.tolist(), index[0], causal[0], strict=True):
+        bucket = bucket_by_whole_numbers(abs(key), half, farthest)
+        assert both == bucket + (half if key > 0 else 0)
+        past = max(-key, 0)
+        assert left == bucket_by_whole_numbers(past, buckets, farthest)
+
+
+def test_t5s_own_buckets_change_at_the_distances_of_its_code():
+    index = pos.bucket_index([0], -np.arange(200))[0]
+    starts = [int(np.argmax(index == bucket)) for bucket in range(16)]
+    assert starts == [*range(8), 8, 12, 16, 23, 32, 46, 64, 91]
+    causal = pos.causal_bucket_index([0], -np.arange(200))[0]
+    assert causal.max() == 31
+    assert causal[:16].tolist() == list(range(16))
+
+
+def test_a_bucket_is_a_matter_of_distance_alone():
+    far = pos.bucket_index([5, 9], [1, 30, 9])
+    assert (pos.bucket_index([105, 109], [101, 130, 109]) == far).all()
+    table = normal(3, 32)
+    bias = pos.relative_bias(table, far)
+    assert (bias[:, 0, 1] == table[:, far[0, 1]]).all()
+    assert pos.bucket_index(np.zeros((2, 0), int), [1, 2]).shape == (2, 0, 2)
+
+
+def test_buckets_pin_their_errors():
+    with pytest.raises(ValueError, match=r"^buckets must be even: got 7$"):
+        pos.bucket_index([0], [0], buckets=7)
+    with pytest.raises(
+        ValueError, match=r"^buckets must be at least 4: got 2"
+    ):
+        pos.bucket_index([0], [0], buckets=2)
+    with pytest.raises(ValueError, match=r"^farthest must be at least 9: got"):
+        pos.bucket_index([0], [0], farthest=8)
+    with pytest.raises(
+        ValueError, match=r"^buckets must be at least 2: got 1"
+    ):
+        pos.causal_bucket_index([0], [0], buckets=1)
+    with pytest.raises(TypeError, match="key_positions must be whole numbers"):
+        pos.causal_bucket_index([0], [0.5])
+
+
 def test_relative_scores_and_values_match_loops_over_shaws_equations():
     q, k, v = normal(2, 3, 4), normal(2, 5, 4, seed=1), normal(2, 5, 7, seed=2)
     index = pos.relative_index([2, 3, 4], np.arange(5), clip=2)

@@ -13,6 +13,8 @@ VALUE_TABLE = RNG.normal(size=(5, 11))
 CALLS = {
     "positions_tables.learned": [((TABLE, np.arange(4)), {})],
     "positions_tables.relative_index": [((AT, THERE), {"clip": 2})],
+    "positions_tables.bucket_index": [((AT, THERE), {})],
+    "positions_tables.causal_bucket_index": [((AT, THERE), {"buckets": 6})],
     "positions_tables.relative_scores": [((Q, K, TABLE, INDEX), {})],
     "positions_tables.relative_values": [
         ((RNG.random(size=(2, 3, 7)), V, VALUE_TABLE, INDEX), {})
