@@ -6,7 +6,32 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attncourse.fast.masks_patterns import (
+    block_mask,
+    document_mask,
+    global_mask,
+    local_mask,
+    prefix_mask,
+    require_whole,
+    strided_mask,
+    window_mask,
+)
 from attncourse.shapes import SCORES, count, require_broadcast
+
+__all__ = [
+    "block_mask",
+    "causal_mask",
+    "combine_masks",
+    "document_mask",
+    "global_mask",
+    "local_mask",
+    "masked_mean",
+    "padding_mask",
+    "prefix_mask",
+    "strided_mask",
+    "unite_masks",
+    "window_mask",
+]
 
 
 def padding_mask(
@@ -26,10 +51,7 @@ def padding_mask(
     [[[1, 1, 0]], [[1, 1, 1]]]
     """
     keys = count("keys", keys, least=0)
-    if lengths.is_floating_point() or lengths.dtype is torch.bool:
-        raise TypeError(
-            f"lengths must hold whole numbers: got dtype {lengths.dtype}"
-        )
+    require_whole("lengths", lengths)
     if lengths.device.type == "cpu":
         outside = lengths[(lengths < 0) | (lengths > keys)]
         if outside.numel():
@@ -87,6 +109,26 @@ def combine_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
     for mask in masks[1:]:
         combined &= mask
     return combined
+
+
+def unite_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
+    r"""Return True where some mask is True; the masks broadcast.
+
+    .. math:: M = M_1 \vee M_2 \vee \dots
+              = \neg (\neg M_1 \wedge \neg M_2 \wedge \dots)
+
+    Source: Zaheer et al. (2020), "Big Bird", section 2, where a pattern is
+    a union of graphs.
+
+    Examples
+    --------
+    >>> first = torch.tensor([[True, False, False]])
+    >>> unite_masks(window_mask(3, 3, window=1), first).int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 0, 1]]
+    """
+    for mask in masks:
+        _require_boolean(mask)  # ~ means something else for numbers
+    return ~combine_masks(*(~mask for mask in masks))
 
 
 def masked_mean(

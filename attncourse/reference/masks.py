@@ -2,6 +2,7 @@
 
 Every mask is boolean and True where a query may look. A mask acts before
 the softmax (`masked_softmax`), and a row that sees nothing gives zeros.
+Masks that follow a pattern of places are in `masks_patterns`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from attncourse.reference.masks_patterns import (
+    block_mask,
+    document_mask,
+    global_mask,
+    local_mask,
+    prefix_mask,
+    strided_mask,
+    whole,
+    window_mask,
+)
 from attncourse.shapes import (
     Array,
     Mask,
@@ -19,6 +30,21 @@ from attncourse.shapes import (
     real,
     require_broadcast,
 )
+
+__all__ = [
+    "block_mask",
+    "causal_mask",
+    "combine_masks",
+    "document_mask",
+    "global_mask",
+    "local_mask",
+    "masked_mean",
+    "padding_mask",
+    "prefix_mask",
+    "strided_mask",
+    "unite_masks",
+    "window_mask",
+]
 
 
 def padding_mask(
@@ -42,7 +68,7 @@ def padding_mask(
     [[[1, 1, 0]], [[1, 1, 1]]]
     """
     keys = count("keys", keys, least=0)
-    lengths = _whole("lengths", lengths)
+    lengths = whole("lengths", lengths)
     outside = lengths[(lengths < 0) | (lengths > keys)]
     if outside.size:
         raise ValueError(
@@ -99,6 +125,28 @@ def combine_masks(*masks: Mask) -> Mask:
     return combined
 
 
+def unite_masks(*masks: Mask) -> Mask:
+    r"""Return True where some mask is True.
+
+    .. math:: M = M_1 \vee M_2 \vee \dots
+              = \neg (\neg M_1 \wedge \neg M_2 \wedge \dots)
+
+    A key is hidden only if every mask hides it. The masks broadcast, as in
+    `combine_masks`. A pattern's causal form is united first and combined
+    with the causal mask last.
+
+    Source: Zaheer et al. (2020), "Big Bird", section 2, where a pattern is
+    a union of graphs.
+
+    Examples
+    --------
+    >>> first = [[True, False, False]]
+    >>> unite_masks(window_mask(3, 3, window=1), first).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 0, 1]]
+    """
+    return ~combine_masks(*(~boolean("mask", mask) for mask in masks))
+
+
 def masked_mean(values: Any, mask: Any) -> float:
     r"""Return the mean of the values at which `mask` is True.
 
@@ -127,14 +175,3 @@ def masked_mean(values: Any, mask: Any) -> float:
         )
     total = np.sum(values, where=mask)
     return float(total / max(1, np.count_nonzero(mask)))
-
-
-def _whole(name: str, value: Any) -> Array:
-    """Return `value` as an array of whole numbers."""
-    array = np.asarray(value)
-    # An empty list has no numbers and so no type of its own.
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must hold whole numbers: got dtype {array.dtype}"
-        )
-    return array.astype(np.int64)

@@ -56,6 +56,82 @@ def test_combining_changes_no_mask_and_copies_a_single_one():
     assert mask.sum().item() == 6
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 7), st.integers(0, 7), st.integers(1, 9), st.data())
+def test_patterns_agree(queries, keys, size, data):
+    calls = [
+        ("window_mask", {"window": size}),
+        ("local_mask", {"radius": size - 1}),
+        ("strided_mask", {"stride": size}),
+        ("prefix_mask", {"prefix": data.draw(st.integers(0, keys))}),
+    ]
+    for name, options in calls:
+        got = getattr(fast, name)(queries, keys, **options)
+        expected = getattr(reference, name)(queries, keys, **options)
+        assert got.dtype is torch.bool
+        np.testing.assert_array_equal(got, expected)
+    prefixes = data.draw(st.lists(st.integers(0, keys), max_size=3))
+    prefixes = torch.tensor(prefixes, dtype=torch.int64)
+    np.testing.assert_array_equal(
+        fast.prefix_mask(queries, keys, prefix=prefixes),
+        reference.prefix_mask(queries, keys, prefix=prefixes),
+    )
+    layout = torch.rand(2, -(-queries // size), -(-keys // size)) < 0.5
+    options = {"block": size, "queries": queries, "keys": keys}
+    np.testing.assert_array_equal(
+        fast.block_mask(layout, **options),
+        reference.block_mask(layout, **options),
+    )
+
+
+def test_masks_of_documents_and_globals_agree():
+    rows, columns = torch.tensor([[[0, 1, 2]], [[1, 1, 0]]]), torch.arange(2)
+    columns = columns.expand(5, 2)
+    np.testing.assert_array_equal(
+        fast.document_mask(rows, columns.int()),
+        reference.document_mask(rows, columns),
+    )
+    np.testing.assert_array_equal(
+        fast.global_mask(rows == 1, columns == 1),
+        reference.global_mask(rows == 1, columns == 1),
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
+def test_united_masks_agree_and_change_nothing(queries, keys, seed):
+    rng = np.random.default_rng(seed)
+    masks = [
+        torch.from_numpy(rng.random(shape) < 0.5)
+        for shape in [(3, 1, keys), (queries, keys)]
+    ]
+    kept = [mask.clone() for mask in masks]
+    got = fast.unite_masks(*masks)
+    np.testing.assert_array_equal(got, reference.unite_masks(*masks))
+    fast.unite_masks(masks[0])[:] = False
+    assert all(map(torch.equal, masks, kept))
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "window"), [(7, 7, 3), (3, 7, 2), (7, 3, 2), (5, 7, 9)]
+)
+def test_tiled_window_attention_is_attention_with_the_window_mask(
+    queries, keys, window
+):
+    from attncourse.fast import dense, tiled
+
+    torch.manual_seed(0)
+    q, k, v = (
+        torch.randn(2, n, d, dtype=torch.float64)
+        for n, d in [(queries, 5), (keys, 5), (keys, 3)]
+    )
+    mask = fast.window_mask(queries, keys, window=window)
+    torch.testing.assert_close(
+        tiled.window_attention(q, k, v, window=window),
+        dense.attention(q, k, v, mask=mask),
+    )
+
+
 def test_masks_may_have_no_keys():
     nothing = torch.tensor([0, 0])
     assert fast.padding_mask(nothing, keys=0).shape == (2, 1, 0)
@@ -72,6 +148,19 @@ def test_masks_are_made_on_the_device_that_is_asked_for():
     assert fast.causal_mask(2, 3, device="meta").device.type == "meta"
     lengths = torch.ones(2, dtype=torch.int64, device="meta")
     assert fast.padding_mask(lengths, keys=3).device.type == "meta"
+    flags = torch.ones(2, 3, dtype=torch.bool, device="meta")
+    for mask in [
+        fast.window_mask(2, 3, window=1, device="meta"),
+        fast.local_mask(2, 3, radius=1, device="meta"),
+        fast.strided_mask(2, 3, stride=1, device="meta"),
+        fast.prefix_mask(2, 3, prefix=1, device="meta"),
+        fast.prefix_mask(2, 3, prefix=lengths),
+        fast.document_mask(lengths, lengths),
+        fast.global_mask(flags, flags),
+        fast.block_mask(flags, block=2, queries=3, keys=5),
+        fast.unite_masks(flags, flags),
+    ]:
+        assert mask.device.type == "meta"
 
 
 def test_torchs_own_attention_takes_the_masks_as_they_are():
@@ -157,6 +246,68 @@ def test_nan_in_the_padding_reaches_neither_mean_nor_gradient():
             lambda: fast.causal_mask(-1, 3),
             ValueError,
             "queries must be at least 0",
+        ),
+        (
+            lambda: fast.window_mask(3, 3, window=0),
+            ValueError,
+            "window must be at least 1: got 0",
+        ),
+        (
+            lambda: fast.local_mask(3, -1, radius=1),
+            ValueError,
+            "keys must be at least 0: got -1",
+        ),
+        (
+            lambda: fast.strided_mask(3, 3, stride=0),
+            ValueError,
+            "stride must be at least 1: got 0",
+        ),
+        (
+            lambda: fast.prefix_mask(3, 3, prefix=4),
+            ValueError,
+            "prefix must lie between 0 and keys=3: got 4",
+        ),
+        (
+            lambda: fast.prefix_mask(3, 3, prefix=torch.tensor([1, -1])),
+            ValueError,
+            "prefix must lie between 0 and keys=3: got -1",
+        ),
+        (
+            lambda: fast.prefix_mask(3, 3, prefix=torch.tensor(1.0)),
+            TypeError,
+            "prefix must hold whole numbers: got dtype torch.float32",
+        ),
+        (
+            lambda: fast.document_mask(torch.ones(2), torch.arange(2)),
+            TypeError,
+            "query_documents must hold whole numbers: got dtype torch.float",
+        ),
+        (
+            lambda: fast.document_mask(torch.arange(2), torch.tensor(1)),
+            ValueError,
+            r"key_documents must have axes \(\.\.\., keys\): got shape \(\)",
+        ),
+        (
+            lambda: fast.global_mask(torch.arange(2), torch.arange(2) > 0),
+            TypeError,
+            "query_globals must be boolean, True where a query may look",
+        ),
+        (
+            lambda: fast.block_mask(
+                torch.ones(1, 2) > 0, block=2, queries=3, keys=3
+            ),
+            ValueError,
+            r"layout must have 2 x 2 blocks: got shape \(1, 2\)",
+        ),
+        (
+            lambda: fast.unite_masks(torch.ones(2, 2, dtype=torch.int64)),
+            TypeError,
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            fast.unite_masks,
+            ValueError,
+            "there must be at least one mask: got none",
         ),
         (
             fast.combine_masks,

@@ -8,14 +8,23 @@ from hypothesis import strategies as st
 
 from attncourse.reference.dense import attention, attention_weights
 from attncourse.reference.masks import (
+    block_mask,
     causal_mask,
     combine_masks,
+    document_mask,
+    global_mask,
+    local_mask,
     masked_mean,
     padding_mask,
+    prefix_mask,
+    strided_mask,
+    unite_masks,
+    window_mask,
 )
 from attncourse.reference.softmax import masked_softmax
 
 sizes = st.integers(0, 7)
+quick = settings(max_examples=40, deadline=None)
 
 
 def normal(*shape, seed=0):
@@ -208,6 +217,288 @@ def test_combining_says_what_must_hold():
         combine_masks(square, [True, True, False])
     with pytest.raises(ValueError, match=r"mask_1 \(3, 3\), mask_2 \(2, 3\)"):
         combine_masks(square, causal_mask(2, 3))
+
+
+# Patterns
+
+
+def by_loops(queries, keys, rule):
+    """Return rule(steps back from query to key) at every place."""
+    mask = np.zeros((queries, keys), bool)
+    for i in range(queries):
+        for j in range(keys):
+            # Counted from the end, where both sequences meet.
+            mask[i, j] = rule((keys - 1 - j) - (queries - 1 - i))
+    return mask
+
+
+@quick
+@given(sizes, sizes, st.integers(1, 9))
+def test_patterns_are_rules_about_steps_from_query_to_key(n, m, size):
+    for got, rule in [
+        (window_mask(n, m, window=size), lambda back: 0 <= back < size),
+        (local_mask(n, m, radius=size), lambda back: abs(back) <= size),
+        (local_mask(n, m, radius=0), lambda back: back == 0),
+        (strided_mask(n, m, stride=size), lambda back: back % size == 0),
+        (
+            prefix_mask(n, m, prefix=0),
+            lambda back: back >= 0,
+        ),
+    ]:
+        assert got.dtype == bool
+        np.testing.assert_array_equal(got, by_loops(n, m, rule))
+
+
+@quick
+@given(sizes, sizes, st.integers(1, 9))
+def test_patterns_are_relatives(n, m, size):
+    causal = causal_mask(n, m)
+    window = window_mask(n, m, window=size)
+    local = local_mask(n, m, radius=size - 1)
+    np.testing.assert_array_equal(window, combine_masks(local, causal))
+    np.testing.assert_array_equal(window_mask(n, m, window=m + 1), causal)
+    assert strided_mask(n, m, stride=1).all()
+    assert local_mask(n, m, radius=n + m).all()
+    assert prefix_mask(n, m, prefix=m).all()
+
+
+def test_window_mask_is_torchs_band_matrix():
+    for queries, keys, window in [(5, 5, 3), (3, 7, 2), (7, 3, 2), (5, 7, 9)]:
+        ones = torch.ones(queries, keys)
+        band = ones.tril(keys - queries).triu(keys - queries - window + 1)
+        np.testing.assert_array_equal(
+            window_mask(queries, keys, window=window), band.bool()
+        )
+
+
+def test_a_window_forgets_what_came_before_it():
+    q, k, v = normal(7, 3), normal(7, 3, seed=1), normal(7, 2, seed=2)
+    mask = window_mask(7, 7, window=3)
+    before = attention(q, k, v, mask=mask)
+    k[:2], v[:2] = np.nan, np.nan
+    after = attention(q, k, v, mask=mask)
+    np.testing.assert_allclose(after[4:], before[4:], rtol=1e-12)
+    assert np.isnan(after[:4]).all()
+
+
+@quick
+@given(sizes, sizes, st.data())
+def test_a_prefix_is_seen_by_all_and_the_rest_is_causal(n, m, data):
+    prefixes = data.draw(st.lists(st.integers(0, m), max_size=3))
+    mask = prefix_mask(n, m, prefix=prefixes)
+    assert mask.shape == (len(prefixes), n, m)
+    for row, prefix in zip(mask, prefixes, strict=True):
+        assert row[:, :prefix].all()
+        np.testing.assert_array_equal(
+            row[:, prefix:], causal_mask(n, m)[:, prefix:]
+        )
+        np.testing.assert_array_equal(prefix_mask(n, m, prefix=prefix), row)
+
+
+def test_packed_documents_read_what_each_reads_alone():
+    lengths = [2, 4, 1]
+    documents = np.repeat([5, -3, 9], lengths)
+    q, k, v = normal(7, 3), normal(7, 3, seed=1), normal(7, 2, seed=2)
+    mask = combine_masks(
+        document_mask(documents, documents), causal_mask(7, 7)
+    )
+    packed = attention(q, k, v, mask=mask)
+    start = 0
+    for length in lengths:
+        at = slice(start, start + length)
+        mask = causal_mask(length, length)
+        alone = attention(q[at], k[at], v[at], mask=mask)
+        np.testing.assert_allclose(packed[at], alone, rtol=1e-12)
+        start += length
+
+
+def test_document_and_global_masks_broadcast_and_compare_each_pair():
+    rows, columns = (
+        np.array([[[0, 1, 2]], [[1, 1, 0]]]),
+        np.array([[1, 0]] * 5),
+    )
+    documents = document_mask(rows, columns)
+    flags = global_mask(rows == 1, columns == 1)
+    assert documents.shape == flags.shape == (2, 5, 3, 2)
+    for a, b, i, j in np.ndindex(documents.shape):
+        query, key = rows[a, 0, i], columns[b, j]
+        assert documents[a, b, i, j] == (query == key)
+        assert flags[a, b, i, j] == (query == 1 or key == 1)
+
+
+def test_documents_come_in_any_container():
+    expected = [[True], [False]]
+    for ids in ([3, 4], torch.tensor([3, 4]), np.array([3, 4], np.uint8)):
+        assert document_mask(ids, [3]).tolist() == expected
+    assert document_mask([], [1, 2]).shape == (0, 2)
+
+
+@quick
+@given(sizes, sizes, st.integers(1, 9), st.integers(0, 99))
+def test_a_block_mask_is_the_layout_magnified_and_cut(n, m, block, seed):
+    shape = (2, len(range(0, n, block)), len(range(0, m, block)))
+    layout = np.random.default_rng(seed).random(shape) < 0.5
+    got = block_mask(layout, block=block, queries=n, keys=m)
+    magnified = np.kron(layout, np.ones((block, block), bool))
+    np.testing.assert_array_equal(got, magnified[:, :n, :m])
+
+
+def test_a_block_layout_of_blocks_before_is_a_coarse_causal_mask():
+    coarse = block_mask(causal_mask(3, 3), block=2, queries=5, keys=5)
+    fine = causal_mask(5, 5)
+    assert (coarse >= fine).all()
+    assert coarse.sum() == 2 * 2 + 2 * 4 + 5
+
+
+@quick
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
+def test_uniting_is_or_at_every_place(queries, keys, seed):
+    rng = np.random.default_rng(seed)
+    one = rng.random((3, 1, keys)) < 0.5
+    two = rng.random((queries, keys)) < 0.5
+    got = unite_masks(one, two)
+    assert got.shape == (3, queries, keys)
+    for b, i, j in np.ndindex(got.shape):
+        assert got[b, i, j] == (one[b, 0, j] or two[i, j])
+
+
+def test_longformer_is_a_local_mask_or_a_global_one():
+    flags = np.array([True, False, False, False, True])
+    mask = unite_masks(local_mask(5, 5, radius=1), global_mask(flags, flags))
+    assert mask.astype(int).tolist() == [
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 0, 1],
+        [1, 1, 1, 1, 1],
+        [1, 0, 1, 1, 1],
+        [1, 1, 1, 1, 1],
+    ]
+
+
+def test_a_dilated_window_is_a_window_and_a_stride():
+    window, strided = window_mask(1, 7, window=5), strided_mask(1, 7, stride=2)
+    dilated = combine_masks(window, strided)
+    assert np.flatnonzero(dilated[0]).tolist() == [2, 4, 6]
+
+
+def test_uniting_changes_no_mask_and_copies_a_single_one():
+    mask = causal_mask(3, 3)
+    unite_masks(mask)[:] = False
+    unite_masks(mask, ~mask)[:] = False
+    np.testing.assert_array_equal(mask, causal_mask(3, 3))
+
+
+ODD = [[True, False]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: window_mask(3, 3, window=0),
+            ValueError,
+            "window must be at least 1: got 0",
+        ),
+        (
+            lambda: window_mask(-1, 3, window=1),
+            ValueError,
+            "queries must be at least 0: got -1",
+        ),
+        (
+            lambda: window_mask(3, -1, window=1),
+            ValueError,
+            "keys must be at least 0: got -1",
+        ),
+        (
+            lambda: local_mask(3, 3, radius=-1),
+            ValueError,
+            "radius must be at least 0: got -1",
+        ),
+        (
+            lambda: strided_mask(3, 3, stride=0),
+            ValueError,
+            "stride must be at least 1: got 0",
+        ),
+        (
+            lambda: prefix_mask(3, 3, prefix=[1, 4]),
+            ValueError,
+            "prefix must lie between 0 and keys=3: got 4",
+        ),
+        (
+            lambda: prefix_mask(3, 3, prefix=-1),
+            ValueError,
+            "prefix must lie between 0 and keys=3: got -1",
+        ),
+        (
+            lambda: prefix_mask(3, 3, prefix=1.0),
+            TypeError,
+            "prefix must hold whole numbers: got dtype float64",
+        ),
+        (
+            lambda: document_mask([0.5], [1]),
+            TypeError,
+            "query_documents must hold whole numbers: got dtype float64",
+        ),
+        (
+            lambda: document_mask([1], 1),
+            ValueError,
+            r"key_documents must have axes \(\.\.\., keys\): got shape \(\)",
+        ),
+        (
+            lambda: document_mask([[1], [2]], [[1]] * 3),
+            ValueError,
+            r"got query_documents \(2,\), key_documents \(3,\)",
+        ),
+        (
+            lambda: global_mask([1], [True]),
+            TypeError,
+            "query_globals must be boolean",
+        ),
+        (
+            lambda: global_mask([True], True),
+            ValueError,
+            r"key_globals must have axes \(\.\.\., keys\): got shape \(\)",
+        ),
+        (
+            lambda: global_mask([[True]] * 2, [[True]] * 3),
+            ValueError,
+            r"got query_globals \(2,\), key_globals \(3,\)",
+        ),
+        (
+            lambda: block_mask(ODD, block=2, queries=3, keys=3),
+            ValueError,
+            r"layout must have 2 x 2 blocks: got shape \(1, 2\)",
+        ),
+        (
+            lambda: block_mask(ODD, block=0, queries=1, keys=3),
+            ValueError,
+            "block must be at least 1: got 0",
+        ),
+        (
+            lambda: block_mask(ODD, block=2, queries=-1, keys=3),
+            ValueError,
+            "queries must be at least 0: got -1",
+        ),
+        (
+            lambda: block_mask(ODD, block=2, queries=1, keys=-1),
+            ValueError,
+            "keys must be at least 0: got -1",
+        ),
+        (
+            lambda: block_mask([True], block=2, queries=1, keys=3),
+            ValueError,
+            r"layout must have axes \(\.\.\., rows, columns\)",
+        ),
+        (unite_masks, ValueError, "there must be at least one mask: got none"),
+        (
+            lambda: unite_masks(np.ones((2, 2), int)),
+            TypeError,
+            "mask must be boolean, True where a query may look: got dtype int",
+        ),
+    ],
+)
+def test_patterns_say_what_must_hold(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 # Rows that see nothing
