@@ -43,7 +43,8 @@ course: book exercises class
 
 setup: $(READY)
 
-# A torch that the package can work with is kept, whichever build it is.
+# A torch that the package can work with is kept, whichever build it is, and
+# so is the Triton that came with it.
 $(READY): requirements.txt pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: got \
 	$$(python3 --version 2>&1 || echo none). Install one, or say where it \
@@ -56,10 +57,12 @@ $(READY): requirements.txt pyproject.toml
 	Ubuntu, install python3-venv" >&2; exit 1; }
 	@fits='import torch; from packaging.version import Version as V; \
 	raise SystemExit(V(torch.__version__) < V("2.1"))'; \
-	mkdir -p _build; \
+	mkdir -p _build; kept='^kept:'; \
 	if "$(VENV)/bin/python" -c "$$fits" 2>/dev/null; \
-	then grep -v -e '^torch==' -e '^triton==' requirements.txt > _build/requirements.txt; \
-	else cp requirements.txt _build/requirements.txt; fi
+	then kept="$$kept|^torch=="; fi; \
+	if "$(VENV)/bin/python" -c 'import triton' 2>/dev/null; \
+	then kept="$$kept|^triton=="; fi; \
+	grep -vE "$$kept" requirements.txt > _build/requirements.txt
 	@"$(VENV)/bin/python" -m pip install \
 	--disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url \
 	$(TORCH_INDEX)) -r _build/requirements.txt | $(BRIEFLY)
