@@ -155,7 +155,7 @@ def test_inputs_go_where_they_agree():
     u = rng.normal(size=(11, 2, 4))
     u[:, 0] = 2 * np.array([1.0, 0.0, 0.0, 0.0])  # all say the same
     routed = route(u)
-    assert routed.shares[:, 0].mean() > 0.8
+    assert routed.shares[:, 0].mean() > 0.7
     lengths = capsule_lengths(routed.capsules)
     assert lengths[0] > 0.99 > lengths[1]
 
