@@ -377,7 +377,8 @@ def test_a_dim_of_zero_and_a_mask_that_is_not_causal_are_refused():
         "mask must hide every key that is later than its query: "
         "got one that does not"
     )
-    for mask in (np.ones((3, 7), bool), np.ones((2, 1, 7), bool)):
+    every = np.ones((2, 1, 7), bool)
+    for mask in (every[0], every, np.tri(3, 7, 5, dtype=bool)):
         with pytest.raises(ValueError, match=message):
             segment_attention(k[:, :3], k, k, one, mask=mask)
     # The key at the query's own place is not later.
