@@ -8,6 +8,8 @@ from torch import Tensor
 
 from attncourse.shapes import SCORES, count, require_broadcast
 
+__all__ = ["latest_image_mask", "pair_mask"]
+
 Asking = Float[Tensor, "*#batch queries width"]
 Context = Float[Tensor, "*#batch keys context_width"]
 Mask = Bool[Tensor, SCORES]
@@ -92,6 +94,7 @@ def without_unseen(
 
 
 def require_boolean(name: str, value: Tensor, axes: str) -> None:
+    """Require a boolean tensor with the named trailing axes."""
     if not isinstance(value, Tensor) or value.dtype is not torch.bool:
         got = getattr(value, "dtype", type(value).__name__)
         raise TypeError(

@@ -19,7 +19,8 @@ from attncourse.shapes import count, require_equal
 
 Images = Float[Tensor, "*batch channels height width"]
 Patches = Float[Tensor, "*batch patches numbers"]
-Tokens = Float[Tensor, "*batch tokens width"]
+Tokens = Float[Tensor, "*batch tokens dim"]
+Embedded = Float[Tensor, "*batch patches out_width"]
 Kernel = Float[Tensor, "out_width channels patch patch"]
 PerColumn = Float[Tensor, "out_width"]
 Table = Float[Tensor, "rows columns dim"]
@@ -81,7 +82,7 @@ def unpatchify(
 
 def patch_embedding(
     images: Images, kernel: Kernel, bias: PerColumn | None = None
-) -> Tokens:
+) -> Embedded:
     r"""Return one token for each patch: a convolution that never overlaps.
 
     .. math:: z_{(r,s),\,d} = b_d + \sum_{c,a,b} K_{dcab}\,

@@ -22,7 +22,7 @@ from attncourse.reference.blocks import (
     pre_norm_encoder_layer,
 )
 from attncourse.reference.feedforward import gelu
-from attncourse.reference.heads_parts import Tokens, project
+from attncourse.reference.heads_parts import project
 from attncourse.reference.patches_parts import (
     Images,
     grid_of,
@@ -51,6 +51,7 @@ __all__ = [
     "unpatchify",
 ]
 
+Tokens = Float[Array, "*batch tokens dim"]
 Logits = Float[Array, "*batch classes"]
 
 
@@ -127,10 +128,11 @@ def image_tokens(images: Images, model: VisionTransformer) -> Tokens:
     positions = real("positions", model.positions, "rows columns dim")
     tokens = patch_embedding(images, model.kernel, model.bias)
     *batch, height, width = images.shape
-    grid = grid_of(height, width, patch=np.shape(model.kernel)[-1])
-    require_equal("rows", patches=grid[0], positions=positions.shape[0])
-    require_equal("columns", patches=grid[1], positions=positions.shape[1])
-    tokens = tokens + positions.reshape(-1, positions.shape[-1])
+    rows, columns, dim = positions.shape
+    grid = grid_of(height, width, patch=_patch(model))
+    require_equal("rows", patches=grid[0], positions=rows)
+    require_equal("columns", patches=grid[1], positions=columns)
+    tokens = tokens + positions.reshape(rows * columns, dim)
     first = real("class_token", model.class_token, "dim")
     first = np.broadcast_to(first, (*batch[:-1], 1, first.shape[-1]))
     return np.concatenate([first, tokens], axis=-2)
@@ -178,8 +180,10 @@ def class_logits(
     >>> class_logits(np.ones((3, 1, 4, 6)), model, heads=2).shape
     (3, 7)
     """
-    first = read_image(images, model, heads=heads)[..., :1, :]
-    return project(first, model.w_head, model.b_head)[..., 0, :]
+    logits = project(
+        read_image(images, model, heads=heads), model.w_head, model.b_head
+    )
+    return logits[..., 0, :]
 
 
 def mean_logits(
@@ -227,7 +231,7 @@ def resized(
     (4, 5, 3)
     """
     height, width = count("height", height), count("width", width)
-    rows, columns = grid_of(height, width, patch=np.shape(model.kernel)[-1])
+    rows, columns = grid_of(height, width, patch=_patch(model))
     table = interpolate_positions(model.positions, rows=rows, columns=columns)
     return replace(model, positions=table)
 
@@ -271,6 +275,12 @@ def new_vision_transformer(
         np.zeros((dim, count("classes", sizes.classes))),
         np.zeros(sizes.classes),
     )
+
+
+def _patch(model: VisionTransformer) -> int:
+    """Return the side of a patch in pixels."""
+    *_, patch = np.shape(model.kernel)
+    return patch
 
 
 def _new_layer(sizes: VisionSizes, seed: int) -> EncoderLayer:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from attncourse.reference.heads_parts import Tokens, project
+from attncourse.reference.heads_parts import project
 from attncourse.reference.positions import sinusoidal
 from attncourse.shapes import Array, count, real, require_equal
 
@@ -19,6 +19,8 @@ Images = Float[Array, "*batch channels height width"]
 Patches = Float[Array, "*batch patches numbers"]
 Kernel = Float[Array, "out_width channels patch patch"]
 PerColumn = Float[Array, "out_width"]
+# Not `Tokens`: here width is that of an image.
+Embedded = Float[Array, "*batch patches out_width"]
 Table = Float[Array, "rows columns dim"]
 
 
@@ -119,7 +121,7 @@ def grid_of(height: int, width: int, *, patch: int) -> tuple[int, int]:
 
 def patch_embedding(
     images: Images, kernel: Kernel, bias: PerColumn | None = None
-) -> Tokens:
+) -> Embedded:
     r"""Return one token for each patch: a convolution that never overlaps.
 
     .. math:: z_{(r,s),\,d} = b_d + \sum_{c,a,b} K_{dcab}\,
@@ -150,8 +152,8 @@ def patch_embedding(
             f"got {kernel.shape}"
         )
     require_equal("channels", images=images.shape[-3], kernel=kernel.shape[1])
-    out_width, *_, patch = kernel.shape
-    weight = kernel.reshape(out_width, -1).T
+    out_width, channels, patch, _ = kernel.shape
+    weight = kernel.reshape(out_width, channels * patch * patch).T
     return project(patchify(images, patch=patch), weight, bias)
 
 

@@ -7,6 +7,8 @@ from jaxtyping import Float
 
 from attncourse.shapes import Array, count, real, require_broadcast
 
+__all__ = ["affine_grid", "affine_grid_backward", "attention_theta"]
+
 Grid = Float[Array, "*#batch rows columns 2"]
 Theta = Float[Array, "*#batch 2 3"]
 

@@ -158,6 +158,8 @@ def test_a_table_of_the_same_size_stays_and_a_constant_one_too():
     np.testing.assert_allclose(constant, np.ones((7, 2, 2)), atol=1e-15)
     one = interpolate_positions([[[7.0]]], rows=1, columns=1)
     assert one.tolist() == [[[7.0]]]
+    none = interpolate_positions(np.ones((3, 5, 0)), rows=2, columns=7)
+    assert none.shape == (2, 7, 0)
 
 
 def test_tokens_are_the_class_then_the_patches_with_their_positions():
