@@ -326,6 +326,17 @@ def test_document_and_global_masks_broadcast_and_compare_each_pair():
         assert flags[a, b, i, j] == (query == 1 or key == 1)
 
 
+def test_one_row_of_documents_or_globals_may_serve_a_batch():
+    rows, column = np.array([[0, 1, 2], [1, 1, 0]]), np.arange(5)
+    documents = document_mask(rows, column)
+    flags = global_mask(rows == 1, column == 1)
+    assert documents.shape == flags.shape == (2, 3, 5)
+    np.testing.assert_array_equal(documents[1], document_mask(rows[1], column))
+    np.testing.assert_array_equal(
+        flags[1], global_mask(rows[1] == 1, column == 1)
+    )
+
+
 def test_documents_come_in_any_container():
     expected = [[True], [False]]
     for ids in ([3, 4], torch.tensor([3, 4]), np.array([3, 4], np.uint8)):
