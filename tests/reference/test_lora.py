@@ -310,6 +310,7 @@ def test_the_budget_falls_as_a_cube_between_two_plateaus():
 )
 @quick
 def test_the_most_important_triplets_of_all_matrices_stay(scores, budget):
+    budget %= 1 + sum(map(len, scores))
     keep = allocate([np.array(each) for each in scores], budget=budget)
     assert [len(each) for each in keep] == [len(each) for each in scores]
     chosen = [
@@ -326,6 +327,12 @@ def test_the_most_important_triplets_of_all_matrices_stay(scores, budget):
     assert sorted(chosen) == sorted((k, n) for _, k, n in ranked[:budget])
     for mask in keep:
         assert mask.dtype == bool
+
+
+def test_more_triplets_than_there_are_is_all_of_them():
+    keep = allocate([[1, 5, 3], [4]], budget=2)
+    assert [each.tolist() for each in keep] == [[False, True, False], [True]]
+    assert allocate([[1, 0]], budget=9)[0].tolist() == [True, True]
 
 
 def test_a_pruned_triplet_is_silent_and_can_come_back():
