@@ -80,11 +80,22 @@ EXACT = Tolerance(0.0, 0.0, "counts, choices and masks are exact")
 def rms_error(answer: np.ndarray, truth: np.ndarray) -> float:
     """Return the root-mean-square error of `answer` against float64 truth.
 
+    Raises
+    ------
+    ValueError
+        If the two do not have one shape.
+
     Examples
     --------
     >>> rms_error(np.array([1.0, 3.0]), np.array([1.0, 1.0])) ** 2
     2.0000000000000004
     """
+    if np.shape(answer) != np.shape(truth):
+        # Broadcasting would compare what does not correspond.
+        raise ValueError(
+            "answer must have the truth's shape: "
+            f"got {np.shape(answer)}, truth {np.shape(truth)}"
+        )
     error = np.asarray(answer, np.float64) - np.asarray(truth, np.float64)
     return float(np.sqrt(np.mean(error**2))) if error.size else 0.0
 
