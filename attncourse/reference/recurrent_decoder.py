@@ -149,15 +149,18 @@ def output_logits(
     if isinstance(weights, LinearOutput):
         row = _side_by_side(state, embedded, context)
         return project(row[..., None, :], *weights)[..., 0, :]
-    parts = zip((state, embedded, context), weights[:3], strict=True)
-    both = sum(project(x[..., None, :], w)[..., 0, :] for x, w in parts)
+    from_state, from_embedded, from_context = (
+        project(x[..., None, :], w)[..., 0, :]
+        for x, w in zip((state, embedded, context), weights[:3], strict=True)
+    )
+    both = from_state + from_embedded + from_context
     if both.shape[-1] % 2:
         raise ValueError(
             "the maxout layer must have its numbers in pairs: "
             f"got {both.shape[-1]}"
         )
-    pairs = both.reshape(*both.shape[:-1], -1, 2)
-    return project(np.max(pairs, axis=-1)[..., None, :], weights[3])[..., 0, :]
+    t = np.maximum(both[..., 0::2], both[..., 1::2])
+    return project(t[..., None, :], weights.w_output)[..., 0, :]
 
 
 def decoder_step(
@@ -261,7 +264,8 @@ def decoder(
 def _vocabulary(output: LinearOutput | DeepOutput) -> int:
     """Return how many logits there are; a deep output's last matrix says."""
     last = output.w_output if isinstance(output, DeepOutput) else output.weight
-    return np.shape(last)[-1]
+    *_, vocabulary = np.shape(last)
+    return vocabulary
 
 
 def _side_by_side(*parts: Array) -> Array:

@@ -192,7 +192,7 @@ def gru(
     [[4.0], [2.0]]
     """
     x, mask = masked_tokens(x, mask)
-    width = np.shape(weights.w_state)[-1]
+    *_, width = np.shape(weights.w_state)
     state = np.zeros(width) if state is None else real("state", state, "width")
     leading = require_broadcast(x=x.shape[:-2], state=state.shape[:-1])
     state = np.broadcast_to(state, (*leading, state.shape[-1])).copy()
@@ -238,6 +238,9 @@ def masked_tokens(
     x: Sequence, mask: TokenMask | None
 ) -> tuple[Float[Array, "*batch tokens input_width"], Bool[Array, "*batch _"]]:
     """Return tokens that are zero where there is none, and a whole mask.
+
+    Source: the course's contract of masks; the mask of the tokens' own
+    leading axes is `masks.padding_mask` without its axis of queries.
 
     Examples
     --------

@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 from attncourse.reference.objectives_decoding import beam_search, greedy
 from attncourse.reference.recurrent import (
     AlignmentWeights,
+    Decoded,
     DecoderWeights,
     DeepOutput,
+    Encoded,
     EncoderWeights,
     GRUWeights,
     LinearOutput,
+    Recurrence,
+    Step,
     TranslatorWeights,
+    TwoWay,
     align,
     bidirectional_gru,
     context_vector,
@@ -287,6 +292,35 @@ def test_a_source_without_a_word_gives_no_weight_and_no_context():
     assert align(state, some(rng, 0, 5), w).shape == (0,)
     assert not context_vector(np.zeros(0), some(rng, 0, 5)).any()
     assert align(state, some(rng, 1, 5), w).tolist() == [1.0]
+
+
+def test_contexts_of_any_leading_axes_are_each_alone():
+    rng = np.random.default_rng(21)
+    weights, memory = some(rng, 2, 1, 4), some(rng, 3, 4, 5)
+    got = context_vector(weights, memory)
+    assert got.shape == (2, 3, 5)
+    close(got[1, 2], weights[1, 0] @ memory[2])
+    close(context_vector(weights[0, 0], memory)[2], weights[0, 0] @ memory[2])
+    close(context_vector(weights, memory[2])[1, 0], weights[1, 0] @ memory[2])
+
+
+def test_hidden_tokens_become_zeros():
+    x, mask = masked_tokens([[5.0], [np.nan]], [True, False])
+    assert x.tolist() == [[5.0], [0.0]]
+    assert mask.tolist() == [True, False]
+    assert masked_tokens([[5.0]], None)[1].tolist() == [True]
+
+
+def test_results_go_by_their_names():
+    rng = np.random.default_rng(22)
+    w = model(rng)
+    state, memory = some(rng, 4), some(rng, 3, 5)
+    x, both = some(rng, 7, 5), w.encoder[1:3]
+    assert isinstance(gru(x, w.encoder.forward), Recurrence)
+    assert isinstance(bidirectional_gru(x, *both), TwoWay)
+    assert isinstance(encode([1, 2], w.encoder), Encoded)
+    assert isinstance(decoder_step(1, state, memory, w.decoder), Step)
+    assert isinstance(translate([1], [2], w), Decoded)
 
 
 def test_distant_scores_neither_overflow_nor_vanish():
