@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
@@ -28,20 +27,14 @@ from attncourse.fast.tiled_parts import (
     require_real,
     scratch_like,
     share,
-    without_backward_poison,
-    without_forward_poison,
 )
+from attncourse.fast.tiled_passes import backward, forward, together
 from attncourse.shapes import KEYS, OUTPUT, QUERIES, VALUES, count
 
 Queries = Float[Tensor, QUERIES]
 Keys = Float[Tensor, KEYS]
 Values = Float[Tensor, VALUES]
 Output = Float[Tensor, OUTPUT]
-Heads = Float[Tensor, "heads rows columns"]
-
-ROWS = 256
-TILE = 256 * 2048  # scores at once: 2 MiB in single precision
-LOG2_E = math.log2(math.e)
 
 
 def attention(q: Queries, k: Keys, v: Values) -> Output:
@@ -147,7 +140,7 @@ class _Tiled(torch.autograd.Function):
         output = q.new_zeros(*q.shape[:2], v.shape[-1])
         lse = q.new_full((*q.shape[:2], 1), -math.inf, dtype=wide)
         if output.numel() and k.numel():
-            work = functools.partial(_forward, band)
+            work = functools.partial(forward, band)
             _share(work, (q, k, v, output, lse), tiles=1)
         ctx.save_for_backward(q, k, v, output, lse)
         ctx.band = band
@@ -159,136 +152,15 @@ class _Tiled(torch.autograd.Function):
         q, k, v, output, lse = ctx.saved_tensors
         gradients = [torch.zeros_like(each) for each in (q, k, v)]
         if output.numel() and k.numel():
-            work = functools.partial(_backward, ctx.band)
+            work = functools.partial(backward, ctx.band)
             arrays = (q, k, v, output, upstream, lse, *gradients)
             _share(work, arrays, tiles=2)
         return *gradients, None
 
 
-def _forward(band: Band, scratch, q, k, v, output, lse) -> None:
-    """Fill in `output` and `lse`, in base two, for some heads."""
-    q, k, v = (each.to(lse.dtype) for each in (q, k, v))
-    q = q * (q.shape[-1] ** -0.5 * LOG2_E)  # exp2(x log2(e)) is exp(x)
-    k, v, spoiled = without_forward_poison(k, v, q.shape[1], band)
-    for rows, tiles in _strips(q, k, band, tiles=1):
-        highest = lse[:, rows].clone()
-        total = torch.zeros_like(highest)
-        read = v.new_zeros(len(q), total.shape[1], v.shape[-1])
-        for columns in tiles:
-            p = _scores(q, k, rows, columns, band, scratch[0])
-            higher = torch.maximum(highest, p.amax(dim=-1, keepdim=True))
-            rescale = (highest - higher).exp2_()
-            p.sub_(higher).exp2_()
-            total.mul_(rescale).add_(p.sum(dim=-1, keepdim=True))
-            read.mul_(rescale).baddbmm_(p, v[:, columns])
-            highest = higher
-        output[:, rows] = read.div_(total)
-        lse[:, rows] = total.log2_().add_(highest)
-    if spoiled is not None:
-        output.masked_fill_(spoiled, math.nan)
-
-
-def _backward(
-    band: Band, scratch, q, k, v, output, upstream, lse, *sums
-) -> None:
-    """Fill in the gradients of `q`, `k` and `v` for some heads."""
-    wide = [each.to(lse.dtype) for each in (q, k, v, output, upstream)]
-    arrays, spoiled = without_backward_poison([*wide, lse], band)
-    q, k, v, output, upstream, lse = arrays
-    scale = q.shape[-1] ** -0.5
-    q = q * (scale * LOG2_E)
-    dq, dk, dv = gradients = [torch.zeros_like(each) for each in (q, k, v)]
-    inner = (output * upstream).sum(dim=-1, keepdim=True)
-    for rows, tiles in _strips(q, k, band, tiles=2):
-        for columns in tiles:
-            p = _scores(q, k, rows, columns, band, scratch[0])
-            p.sub_(lse[:, rows]).exp2_()
-            dv[:, columns].baddbmm_(p.mT, upstream[:, rows])
-            ds = scratch[1, : p.numel()].view_as(p)
-            torch.bmm(upstream[:, rows], v[:, columns].mT, out=ds)
-            ds.sub_(inner[:, rows]).mul_(p)
-            dq[:, rows].baddbmm_(ds, k[:, columns], alpha=scale)
-            # The queries hold log2(e); its inverse takes it out again.
-            dk[:, columns].baddbmm_(ds.mT, q[:, rows], alpha=1 / LOG2_E)
-    for sum_, gradient, where in zip(sums, gradients, spoiled, strict=True):
-        sum_.copy_(gradient)
-        if where is not None:
-            sum_.masked_fill_(where, math.nan)
-
-
-def _scores(q, k, rows, columns, band, buffer) -> Heads:
-    """Return a tile of scores in `buffer`, -inf outside of the band."""
-    shape = (len(q), rows.stop - rows.start, columns.stop - columns.start)
-    scores = buffer[: math.prod(shape)].view(shape)
-    torch.bmm(q[:, rows], k[:, columns].mT, out=scores)
-    # The column at which the first row stands.
-    place = rows.start + k.shape[1] - q.shape[1] - columns.start
-    if place + band.ahead + 1 < shape[2]:  # some row may not look there
-        start = max(0, place + band.ahead)
-        part = scores[..., start:]
-        limit, _ = _limits(part, place + band.ahead - start)
-        torch.minimum(part, limit, out=part)
-    # Up to here some row may not look, either.
-    end = min(place + shape[1] - 1 - band.behind, shape[2])
-    if end > 0:
-        part = scores[..., :end]
-        _, limit = _limits(part, place - 1 - band.behind)
-        torch.minimum(part, limit, out=part)
-    return scores
-
-
-def _limits(part: Heads, place: int) -> tuple[Tensor, Tensor]:
-    """Return limits for scores: -inf after row + `place`, -inf up to it.
-
-    A minimum with them is several times faster than filling by a mask.
-    """
-    return _made_limits(*part.shape[1:], place, part.dtype, part.device)
-
-
-@functools.lru_cache(maxsize=8)  # all strips but the ends use the same ones
-def _made_limits(rows, columns, place, dtype, device):
-    late = torch.ones(rows, columns, device=device).triu_(place + 1) > 0
-    limit = torch.full((rows, columns), math.inf, dtype=dtype, device=device)
-    limit.masked_fill_(late, -math.inf)
-    return limit, -limit
-
-
-def _width(q: Heads, tiles: int) -> int:
-    """Return the columns of a tile: few rows can take many at once."""
-    return max(1, TILE // tiles // min(ROWS, q.shape[1]))
-
-
 def _share(work, arrays, *, tiles: int) -> None:
-    """Give each thread its heads, and room for one tile or two.
-
-    Where keys are few, several heads share a tile.
-    """
+    """Give each thread its heads, and room for one tile or two."""
     q, k = arrays[:2]
-    scores = min(ROWS, q.shape[1]) * min(_width(q, tiles), k.shape[1])
-    heads = max(1, TILE // tiles // scores)
-    size = min(heads, len(q)) * scores
-    room = functools.partial(scratch_like, q, tiles, size)
+    heads, scores = together(q, k, tiles)
+    room = functools.partial(scratch_like, q, tiles, scores)
     share(work, arrays, heads=heads, scratch=room)
-
-
-def _strips(
-    q: Heads, k: Heads, band: Band, *, tiles: int
-) -> Iterator[tuple[slice, list[slice]]]:
-    """Yield rows, and the tiles of keys that they see, the last one first.
-
-    Every row sees a key of the last tile, so its maximum is finite from
-    then on. Rows that see nothing are left out.
-    """
-    queries, keys, width = q.shape[1], k.shape[1], _width(q, tiles)
-    past = keys - queries
-    for top in range(max(0, -past - band.ahead), queries, ROWS):
-        bottom = min(top + ROWS, queries)
-        first = max(0, top + past - band.behind)
-        last = min(keys, bottom + past + band.ahead)
-        yield (
-            slice(top, bottom),
-            [
-                slice(max(first, end - width), end)
-                for end in range(last, first, -width)
-            ],
-        )

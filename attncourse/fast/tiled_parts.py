@@ -38,6 +38,9 @@ def share(
     On a CPU with several torch threads each thread takes heads of its own:
     inside of one product of small matrices they would wait for each other.
     """
+    if heads >= len(arrays[0]):
+        work(scratch(), *arrays)
+        return
     parts = list(zip(*(each.split(heads) for each in arrays), strict=True))
     threads = min(torch.get_num_threads(), len(parts))
 
@@ -99,7 +102,7 @@ def without_forward_poison(
     value out of the product of matrices. Where every query sees every key
     nothing is forbidden, and nothing needs to be done.
     """
-    if band.ahead == EVERY or _all_finite(k, v):
+    if band.ahead == EVERY or all_finite(k, v):
         return k, v, None
     bad_k = ~torch.isfinite(k).all(dim=-1, keepdim=True)
     bad_v = ~torch.isfinite(v)
@@ -117,7 +120,7 @@ def without_backward_poison(
     keys and values are spoiled, None where they are not.
     """
     *others, lse = arrays
-    if band.ahead == EVERY or _all_finite(*others):
+    if band.ahead == EVERY or all_finite(*others):
         return arrays, (None, None, None)
     q, k, v, output, upstream = others
     bad_q, bad_k, bad_v, bad_output, bad_upstream = (
@@ -136,7 +139,7 @@ def without_backward_poison(
     return (q, k, v, output, upstream, lse), (rows, met, met)
 
 
-def _all_finite(*arrays: Heads) -> bool:
+def all_finite(*arrays: Heads) -> bool:
     """Tell if all numbers are finite: then their sums are, unless huge."""
     return all(bool(torch.isfinite(each.sum())) for each in arrays)
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attncourse.bench.memory import extra_bytes
 from attncourse.fast import heads as fast_heads
-from attncourse.fast import layers, tiled
+from attncourse.fast import layers, tiled, tiled_passes
 from attncourse.fast.dense import attention as fast_attention
 from attncourse.reference import blocks, dense, heads, norms, softmax
 from attncourse.reference import feedforward as feedforward_module
@@ -266,7 +266,7 @@ def test_tiled_attention_computes_the_pairs_of_its_strips(
     sizes = AttentionSizes(queries, keys, heads=1, dim=3, value_dim=2)
     q, k, v = (each.requires_grad_() for each in arrays(sizes))
     pairs = strip_pairs(
-        queries, keys, rows=tiled.ROWS, behind=behind, ahead=ahead
+        queries, keys, rows=tiled_passes.ROWS, behind=behind, ahead=ahead
     )
     before = torch.get_num_threads()
     torch.set_num_threads(1)
