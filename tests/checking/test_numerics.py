@@ -106,11 +106,7 @@ def test_a_fault_in_half_precision_is_noticed(fault, dtype, seed):
 def test_the_usual_tolerance_would_let_subtle_faults_pass():
     q, k, v = drawn(0, torch.float16)
     truth = dense.attention(*(each.double() for each in (q, k, v)))
-    for fault in (
-        "low-precision accumulator",
-        "low-precision row sum",
-        "scale wrong by one percent",
-    ):
+    for fault in ("low-precision accumulator", "low-precision row sum"):
         answer = kernel(q, k, v, fault).double().numpy()
         np.testing.assert_allclose(answer, truth, rtol=1e-2, atol=1e-2)
 
