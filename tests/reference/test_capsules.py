@@ -47,7 +47,7 @@ def test_squash_of_nothing_is_nothing():
 @given(st.integers(0, 10**6), st.floats(1e-2, 30.0))
 @quick
 def test_the_gradient_of_squash_is_its_difference_quotient(seed, scale):
-    s, g = scale * draw(seed, 2, 5), draw(seed + 1, 2, 5)
+    s, g = scale * draw(seed, 2, 2, 3), draw(seed + 1, 2, 2, 3)
     analytic = squash_backward(s, g)
     for index in np.ndindex(s.shape):
         step = np.zeros_like(s)
