@@ -121,14 +121,10 @@ def window_step(
     """
     q, k, positions = encoded(q, k, cache.lengths, encode)
     k, v, counts = fitting(k, v, counts, cache)
-    window, tokens = cache.keys.shape[-2], k.shape[-2]
-    real_ = np.arange(tokens) < counts[..., None]
+    window = cache.keys.shape[-2]
+    # Padding stands later than every real query, so none of them sees it.
     at = np.concatenate(
-        [
-            slot_positions(cache.lengths, window=window),
-            np.where(real_, positions, -1),
-        ],
-        axis=-1,
+        [slot_positions(cache.lengths, window=window), positions], axis=-1
     )
     near = positions[..., :, None] - at[..., None, :] < window
     mask = visible(positions, at, counts=counts) & near

@@ -170,12 +170,16 @@ def test_leading_axes_may_be_none_or_two(kind):
     counts = np.array([[7, 5, 0], [1, 7, 2]])
     both, held = STEPS[kind](q, k, v, new(2, 3, **sizes), counts=counts)
     assert held.lengths.tolist() == counts.tolist()
+    next_, _ = STEPS[kind](q, k, v, held)
     for row in np.ndindex(2, 3):
         alone, own = STEPS[kind](
             *(x[row][:, : counts[row]] for x in (q, k, v)), new(**sizes)
         )
         np.testing.assert_allclose(both[row][:, : counts[row]], alone, **EXACT)
         assert own.lengths == counts[row]
+        one = [x[row][:, :1] for x in (q, k, v)]
+        again, _ = STEPS[kind](*one, own)
+        np.testing.assert_allclose(next_[row][:, :1], again, **EXACT)
 
 
 @pytest.mark.parametrize("kind", STEPS)
@@ -478,6 +482,17 @@ def test_a_shared_block_is_copied_before_it_is_written():
     none = share_prefix(held, 1, tokens=0)
     assert none.tables[2] == ()
     assert none.uses.tolist() == [2, 2, 0, 0]
+
+
+def test_a_block_of_ones_own_stays_where_it_is():
+    held = add_row(add_row(new_paged_cache(blocks=4, size=2, groups=1, dim=1)))
+    one = draw(0, 2, 1, 1, 1)
+    held = free_row(paged_extend(held, one, one), 0)
+    assert held.tables == ((1,),)
+    held = paged_extend(held, one[:1], one[:1])
+    assert held.tables == ((1,),)
+    # The first free block is taken next, wherever it lies.
+    assert paged_extend(held, one[:1], one[:1]).tables == ((1, 0),)
 
 
 def test_a_sequence_wastes_less_than_one_block():
