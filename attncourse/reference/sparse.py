@@ -156,7 +156,7 @@ def attention(
     [0.0, 0.0, 0.5, 0.5]
     """
     arrays = _arrays(q, k, v)
-    queries, keys = arrays[0].shape[-2], arrays[1].shape[-2]
+    queries, keys = (each.shape[-2] for each in arrays[:2])
     kept = tiles(layout, queries=queries, keys=keys, block=block)
     return _read(arrays, kept, np.shape(layout)[:-2])
 
@@ -181,7 +181,7 @@ def causal_attention(
     [0.0, 0.0, 1.0, 0.5]
     """
     arrays = _arrays(q, k, v)
-    queries, keys = arrays[0].shape[-2], arrays[1].shape[-2]
+    queries, keys = (each.shape[-2] for each in arrays[:2])
     kept = causal_tiles(layout, queries=queries, keys=keys, block=block)
     return _read(arrays, kept, np.shape(layout)[:-2])
 
