@@ -65,6 +65,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "carried = np.where(weights[..., None] == 0, 0.0, carried)",
         "carried = np.where(weights[..., None] == 0, 1.0, carried)",
     ): NO_WEIGHT,
+    (
+        "lora_adapter",
+        "while (far := (np.abs(numbers) > 2)).any():",
+        "while (far := (np.abs(numbers) >= 2)).any():",
+    ): "a number that is drawn is never two to the last bit",
 }
 
 

@@ -56,7 +56,7 @@ def quantise(x: Numbers, *, axis: Axis = None) -> Quantised:
     x = require_finite("x", x)
     highest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0.0)
     scale = _step(highest / 127)
-    codes = np.clip(np.rint(x / scale), -127, 127).astype(np.int8)
+    codes = np.rint(x / scale).astype(np.int8)
     return Quantised(codes, scale, np.zeros(scale.shape, np.int64))
 
 
@@ -84,7 +84,8 @@ def quantise_affine(x: Numbers, *, axis: Axis = None) -> Quantised:
     high = np.max(x, axis=axis, keepdims=True, initial=0.0)
     scale = _step(high / 255 - low / 255)
     zero = np.rint(-128 - low / scale)
-    codes = np.clip(np.rint(x / scale) + zero, -128, 127).astype(np.int8)
+    codes = np.rint(x / scale) + zero  # never below -128
+    codes = np.minimum(codes, 127).astype(np.int8)
     return Quantised(codes, scale, zero.astype(np.int64))
 
 
