@@ -1,0 +1,212 @@
+"""What `attncourse.fast.sparsemax` stands on: solvers, scores, sums."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attncourse.shapes import (
+    KEYS,
+    OUTPUT,
+    QUERIES,
+    SCORES,
+    VALUES,
+    require_broadcast,
+    require_equal,
+)
+
+Rows = Float[Tensor, "*batch keys"]
+Mask = Bool[Tensor, SCORES]
+
+# More than the type has room for between 1 / keys and 1.
+HALVINGS = {torch.float32: 50, torch.float64: 85}
+
+
+def weights_of(scores: Rows, alpha: float) -> Rows:
+    r"""Return the entmax over the last axis; no gradient is recorded.
+
+    .. math:: a_j = [(\alpha - 1) s_j - \tau]_+^{1 / (\alpha - 1)}
+
+    Rows of minus infinity alone are zeros. NaN or plus infinity makes NaN
+    of its row.
+
+    Source: Peters, Niculae & Martins (2019), "Sparse Sequence-to-Sequence
+    Models", algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> weights_of(torch.tensor([1.0, 0.5]), 2.0).tolist()
+    [0.75, 0.25]
+    """
+    if not scores.numel():
+        return scores.clone()
+    highest = scores.amax(dim=-1, keepdim=True)
+    # Without a key any shift will do; infinity minus infinity will not.
+    shift = torch.where(highest == -torch.inf, 0.0, highest)
+    below = scores - torch.where(shift == torch.inf, torch.nan, shift)
+    if alpha == 1:
+        weights = torch.softmax(below, dim=-1)
+    elif alpha == 1.5:
+        weights = _sorted_15(below)
+    elif alpha == 2:
+        weights = _sorted_2(below)
+    else:
+        weights = _bisected(-below, alpha)
+    return torch.where(scores == -torch.inf, 0.0, weights)
+
+
+def masked_scores(
+    q: Float[Tensor, QUERIES], k: Float[Tensor, KEYS], mask: Mask | None
+) -> Float[Tensor, SCORES]:
+    r"""Return the scaled scores, minus infinity where `mask` is False.
+
+    .. math:: s_{ij} = q_i \cdot k_j / \sqrt{d_k}
+
+    NaN where a query may not look reaches no score and no gradient.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
+
+    Examples
+    --------
+    >>> masked_scores(torch.ones(1, 4), torch.ones(3, 4), None).tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+    require_real("q", q, "queries dim")
+    require_real("k", k, "keys dim")
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
+    require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
+    scale = q.shape[-1] ** -0.5
+    if mask is None:
+        return q @ k.mT * scale
+    _require_fit(mask, q.shape[-2], k.shape[-2])
+    if _finite(q) and _finite(k):
+        scores = q @ k.mT
+    else:
+        # The pairs are formed one by one, so that no gradient mixes them.
+        met = mask[..., None]
+        left = torch.where(met, q[..., :, None, :], 0.0)
+        right = torch.where(met, k[..., None, :, :], 0.0)
+        scores = (left * right).sum(dim=-1)
+    return torch.where(mask, scores * scale, -torch.inf)
+
+
+def weighted_sum(
+    weights: Float[Tensor, SCORES],
+    v: Float[Tensor, VALUES],
+    mask: Mask | None,
+) -> Float[Tensor, OUTPUT]:
+    r"""Return sums of values; a forbidden one stays out even if it is NaN.
+
+    .. math:: o_i = \sum_{j : M_{ij}} a_{ij} v_j
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
+
+    Examples
+    --------
+    >>> weighted_sum(torch.ones(1, 3), torch.ones(3, 2), None).tolist()
+    [[3.0, 3.0]]
+    """
+    require_real("v", v, "keys value_dim")
+    require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
+    require_broadcast(weights=tuple(weights.shape[:-2]), v=tuple(v.shape[:-2]))
+    if mask is None or _finite(v):
+        return weights @ v
+    # Zero times NaN is NaN, so a zero weight is not enough.
+    seen = torch.where(mask[..., None], v[..., None, :, :], 0.0)
+    return (weights[..., None] * seen).sum(dim=-2)
+
+
+def require_real(name: str, value: Tensor, axes: str) -> None:
+    """Refuse what is no floating-point tensor or lacks the named axes.
+
+    Source: bookkeeping; the arguments of every function of this package.
+
+    Examples
+    --------
+    >>> require_real("q", torch.zeros(3), "queries dim")
+    Traceback (most recent call last):
+    ValueError: q must have axes (..., queries, dim): got shape (3,)
+    """
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        got = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"{name} must be a floating-point tensor: got {got}")
+    named = axes.split()
+    if value.ndim < len(named):
+        wanted = ", ".join(["...", *named])
+        raise ValueError(
+            f"{name} must have axes ({wanted}): got shape {tuple(value.shape)}"
+        )
+
+
+def _sorted_2(below: Rows) -> Rows:
+    """Return the sparsemax, given how far each score is below the highest."""
+    z = below.clamp(min=-1.0)  # what is lower has no weight either
+    ordered, _ = z.sort(dim=-1, descending=True)
+    candidates = (ordered.cumsum(dim=-1) - 1.0) / _ranks(z)
+    return (z - candidates.amax(dim=-1, keepdim=True)).clamp(min=0.0)
+
+
+def _sorted_15(below: Rows) -> Rows:
+    """Return the entmax of alpha 1.5, given the scores below the highest."""
+    x = (below / 2).clamp(min=-1.0)
+    ordered, _ = x.sort(dim=-1, descending=True)
+    ranks = _ranks(x)
+    mean = ordered.cumsum(dim=-1) / ranks
+    variance = ordered.square().cumsum(dim=-1) / ranks - mean.square()
+    candidates = mean - (1 / ranks - variance).clamp(min=0.0).sqrt()
+    kept = torch.where(candidates <= ordered, candidates, -1.0)
+    threshold = kept.amax(dim=-1, keepdim=True)
+    return (x - threshold).clamp(min=0.0).square()
+
+
+def _bisected(distance: Rows, alpha: float) -> Rows:
+    """Return the entmax; see `attncourse.reference.sparsemax.entmax`."""
+    low = torch.full_like(distance[..., :1], 1 / distance.shape[-1])
+    high = torch.ones_like(low)
+    for _ in range(HALVINGS[distance.dtype]):
+        middle = (low + high) / 2
+        total = _weights(distance, middle, alpha).sum(dim=-1, keepdim=True)
+        low = torch.where(total < 1, middle, low)
+        high = torch.where(total < 1, high, middle)
+    weights = _weights(distance, high, alpha)
+    total = weights.sum(dim=-1, keepdim=True)
+    return weights / torch.where(total == 0, 1.0, total)
+
+
+def _weights(distance: Rows, highest: Tensor, alpha: float) -> Rows:
+    """Return the weights, given how far below and the highest of them."""
+    largest = torch.finfo(distance.dtype).max
+    scale = highest.pow(1 - alpha).clamp(max=largest)
+    lost = ((alpha - 1) * distance * scale).clamp(max=1.0)
+    return highest * (torch.log1p(-lost) / (alpha - 1)).exp()
+
+
+def _ranks(rows: Rows) -> Float[Tensor, "keys"]:
+    keys = rows.shape[-1]
+    return torch.arange(1, keys + 1, dtype=rows.dtype, device=rows.device)
+
+
+def _finite(x: Tensor) -> bool:
+    return bool(torch.isfinite(x).all())
+
+
+def _require_fit(mask: Mask, queries: int, keys: int) -> None:
+    """Refuse a mask that is not boolean or would add queries or keys."""
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(
+            f"mask must be boolean, True where a query may look: got {got}"
+        )
+    shape = tuple(mask.shape)
+    if (
+        mask.ndim < 2
+        or shape[-2] not in (1, queries)
+        or shape[-1] not in (1, keys)
+    ):
+        raise ValueError(
+            "mask must fit the scores, shape (..., queries, keys) = "
+            f"(..., {queries}, {keys}): got {shape}"
+        )
