@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from attncourse.bench.memory import extra_bytes
 from attncourse.checking import numerics
 from attncourse.fast import linear, linear_decay, linear_delta, linear_parts
+from attncourse.fast.heads import merge_heads, split_heads
 from attncourse.fast.linear import State
 from attncourse.fast.linear_delta import Gates
+from attncourse.fast.linear_layers import LinearAttention
 from attncourse.reference import linear as plain
 from attncourse.reference import linear_decay as plain_decay
 from attncourse.reference import linear_delta as plain_delta
@@ -536,6 +538,60 @@ def test_memory_grows_with_the_length_and_not_with_its_square():
     used = extra_bytes(lambda: linear.chunked_attention(q, k, v))
     # Scores of all pairs would be 128 arrays' worth.
     assert used < 24 * one_array
+
+
+# The layer.
+
+
+def layer_of(**options):
+    torch.manual_seed(35)
+    return LinearAttention(6, heads=2, **options).to(DOUBLE)
+
+
+def test_the_layer_is_the_reference_between_four_maps():
+    layer = layer_of(chunk=3)
+    (x,) = draw(36, (2, 7, 6))
+    q, k, v = (
+        split_heads(x @ each.weight.T + each.bias, heads=2).detach()
+        for each in (layer.query, layer.key, layer.value)
+    )
+    read = torch.from_numpy(plain.causal_attention(q, k, v))
+    expected = layer.output(merge_heads(read))
+    torch.testing.assert_close(layer(x), expected)
+    squared = layer_of(feature_map=torch.square)
+    read = torch.from_numpy(
+        plain.causal_attention(q, k, v, feature_map=np.square)
+    )
+    torch.testing.assert_close(squared(x), layer.output(merge_heads(read)))
+
+
+def test_the_layer_resumes_token_by_token():
+    layer = layer_of()
+    (x,) = draw(37, (2, 7, 6))
+    state, outputs = None, []
+    for part in x.split([3, 1, 1, 2], dim=1):
+        output, state = layer.resume(part, state)
+        outputs.append(output)
+    torch.testing.assert_close(torch.cat(outputs, dim=1), layer(x))
+
+
+def test_the_layer_starts_alike_trains_and_keeps_its_weights():
+    first, second = layer_of(), layer_of()
+    (x,) = draw(38, (7, 6))
+    assert torch.equal(first(x), second(x))
+    first(x).square().sum().backward()
+    assert all(each.grad.any() for each in first.parameters())
+    torch.optim.SGD(first.parameters(), lr=0.1).step()
+    assert not torch.equal(first(x), second(x))
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(x), second(x))
+    assert "heads=2, chunk=64" in repr(first)
+    bare = layer_of(bias=False)
+    assert all(each.ndim == 2 for each in bare.parameters())
+    with pytest.raises(ValueError, match="got width=6, heads=4"):
+        LinearAttention(6, heads=4)
+    with pytest.raises(ValueError, match="chunk must be at least 1: got 0"):
+        LinearAttention(6, heads=2, chunk=0)
 
 
 # The parts.
