@@ -28,7 +28,7 @@ from attncourse.fast.tiled_parts import (
     scratch_like,
     share,
 )
-from attncourse.fast.tiled_passes import backward, forward, together
+from attncourse.fast.tiled_passes import Heads, backward, forward, together
 from attncourse.shapes import KEYS, OUTPUT, QUERIES, VALUES, count
 
 Queries = Float[Tensor, QUERIES]
@@ -126,9 +126,24 @@ def grouped_attention(q: Queries, k: Keys, v: Values) -> Output:
 
 
 def _banded(q: Queries, k: Keys, v: Values, band: Band) -> Output:
-    leading, heads = as_heads(q, k, v)
-    output = _Tiled.apply(*heads, band)
-    return output.reshape(*leading, *output.shape[1:])
+    leading, (q, k, v) = as_heads(q, k, v)
+    learning = any(x.requires_grad for x in (q, k, v))
+    if learning and torch.is_grad_enabled():
+        output = _Tiled.apply(q, k, v, band)
+    else:
+        output, _ = _read(q, k, v, band)
+    return output.view(*leading, *output.shape[1:])
+
+
+def _read(q, k, v, band: Band) -> tuple[Heads, Heads]:
+    """Return the output, and the log-sum-exp of each row."""
+    wide = torch.promote_types(q.dtype, torch.float32)
+    output = q.new_zeros(*q.shape[:2], v.shape[-1])
+    lse = q.new_full((*q.shape[:2], 1), -math.inf, dtype=wide)
+    if output.numel() and k.numel():
+        work = functools.partial(forward, band)
+        _share(work, (q, k, v, output, lse), tiles=1)
+    return output, lse
 
 
 class _Tiled(torch.autograd.Function):
@@ -136,12 +151,7 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q, k, v, band):
-        wide = torch.promote_types(q.dtype, torch.float32)
-        output = q.new_zeros(*q.shape[:2], v.shape[-1])
-        lse = q.new_full((*q.shape[:2], 1), -math.inf, dtype=wide)
-        if output.numel() and k.numel():
-            work = functools.partial(forward, band)
-            _share(work, (q, k, v, output, lse), tiles=1)
+        output, lse = _read(q, k, v, band)
         ctx.save_for_backward(q, k, v, output, lse)
         ctx.band = band
         return output

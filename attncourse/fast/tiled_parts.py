@@ -141,7 +141,7 @@ def without_backward_poison(
 
 def all_finite(*arrays: Heads) -> bool:
     """Tell if all numbers are finite: then their sums are, unless huge."""
-    return all(bool(torch.isfinite(each.sum())) for each in arrays)
+    return all(math.isfinite(each.sum().item()) for each in arrays)
 
 
 def require_real(name: str, value: Tensor, axes: str) -> None:
@@ -176,9 +176,11 @@ def as_heads(
     require_equal("keys", k=k.shape[-2], v=v.shape[-2])
     if q.shape[-1] == 0:
         raise ValueError("dim must be at least 1: got 0")
-    leading = require_broadcast(
-        **{name: tuple(x.shape[:-2]) for name, x in named.items()}
-    )
-    wide = (x.expand(*leading, *x.shape[-2:]) for x in named.values())
+    leading = tuple(q.shape[:-2])
+    if not leading == k.shape[:-2] == v.shape[:-2]:
+        leading = require_broadcast(
+            **{name: tuple(x.shape[:-2]) for name, x in named.items()}
+        )
+        q, k, v = (x.expand(*leading, *x.shape[-2:]) for x in (q, k, v))
     number = math.prod(leading)
-    return leading, [x.reshape(number, *x.shape[-2:]) for x in wide]
+    return leading, [x.reshape(number, *x.shape[-2:]) for x in (q, k, v)]

@@ -23,6 +23,7 @@ from attncourse.fast.tiled_parts import (
 
 Heads = Float[Tensor, "heads rows columns"]
 Tiles = list[slice]
+Read = tuple[Heads, Heads, Heads]  # weighted sum, sum of weights, shift
 
 ROWS = 256
 TILE = 256 * 1024  # scores at once: 1 MiB in single precision
@@ -41,41 +42,48 @@ def forward(band: Band, room: Tensor, q, k, v, output, lse) -> None:
     else the score of one key that the query sees. The running maximum of
     online softmax is sought for strips in which that has overflowed.
     """
-    seeing = _seeing(q, k, band)
-    q, output, lse = q[:, seeing], output[:, seeing], lse[:, seeing]
-    kind = lse.dtype
-    q, k, v = (each.to(kind) for each in (q, k, v))
+    if (blind := _blind(q, k, band)) > 0:
+        q, output, lse = (x[:, blind:] for x in (q, output, lse))
+    if q.dtype != lse.dtype:
+        q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     k, v, spoiled = without_forward_poison(k, v, q.shape[1], band)
-    read, total = output.to(kind), torch.zeros_like(lse)
-    several = k.shape[1] > width(q, 1)
-    shift = _own_scores(q, k) if several else torch.empty_like(lse)
-    again = []
-    for rows, tiles in strips(q, k, band, width=width(q, 1)):
-        part = (read[:, rows], total[:, rows], shift[:, rows])
-        scores = functools.partial(_scores, q, k, rows, band, room[0])
-        if len(tiles) == 1:
-            _at_once(scores, tiles[0], v, *part)
-        else:
-            _shifted(scores, tiles, v, *part)
-            again.append((scores, tiles, v, *part))
-    if again and not all_finite(read, total):
-        for each in again:
-            _rescaled(*each)
+    if q.shape[1] <= ROWS and k.shape[1] <= width(q, 1):
+        every = slice(0, q.shape[1]), slice(0, k.shape[1])
+        read, total, shift = _at_once(_scores(q, k, *every, band, room), v)
+    else:
+        read, total, shift = _in_strips(band, room, q, k, v)
     output.copy_(read.div_(total))
     torch.add(total.log2_(), shift, out=lse)
     if spoiled is not None:
         output.masked_fill_(spoiled, math.nan)
 
 
-def _at_once(
-    scores, columns: slice, v: Heads, read: Heads, total: Heads, shift: Heads
-) -> None:
-    """Fill in what rows read of all their keys in one tile."""
-    p = scores(columns)
-    torch.amax(p, dim=-1, keepdim=True, out=shift)
-    p.sub_(shift).exp2_()
-    torch.sum(p, dim=-1, keepdim=True, out=total)
-    torch.bmm(p, v[:, columns], out=read)
+def _in_strips(band: Band, room: Tensor, q, k, v) -> Read:
+    """Return what all rows read, a strip of them at a time."""
+    read = v.new_zeros(*q.shape[:2], v.shape[-1])
+    total, shift = torch.zeros_like(read[..., :1]), _own_scores(q, k)
+    again = []
+    for rows, tiles in strips(q, k, band, width=width(q, 1)):
+        part = (read[:, rows], total[:, rows], shift[:, rows])
+        scores = functools.partial(_scores, q, k, rows, band=band, room=room)
+        if len(tiles) == 1:
+            found = _at_once(scores(tiles[0]), v[:, tiles[0]])
+            for whole, piece in zip(part, found, strict=True):
+                whole.copy_(piece)
+        else:
+            _shifted(scores, tiles, v, *part)
+            again.append((scores, tiles, v, *part))
+    if again and not all_finite(read, total):
+        for each in again:
+            _rescaled(*each)
+    return read, total, shift
+
+
+def _at_once(p: Heads, v: Heads) -> Read:
+    """Return what rows read whose scores `p` stand in one tile."""
+    highest = p.amax(dim=-1, keepdim=True)
+    p.sub_(highest).exp2_()
+    return torch.bmm(p, v), p.sum(dim=-1, keepdim=True), highest
 
 
 def _shifted(
@@ -88,7 +96,7 @@ def _shifted(
     """
     minus = shift.neg()
     for columns in tiles:
-        p = scores(columns, minus).exp2_()
+        p = scores(columns, minus_shift=minus).exp2_()
         total.add_(p.sum(dim=-1, keepdim=True))
         read.baddbmm_(p, v[:, columns])
 
@@ -121,9 +129,9 @@ def backward(
     The sums over the rows of a tile are products of few rows with the
     tile, never of the transposed tile with few columns, which is slower.
     """
-    seeing = _seeing(q, k, band)
+    blind = _blind(q, k, band)
     of_queries = (q, output, upstream, lse, sums[0])
-    q, output, upstream, lse, dq = (x[:, seeing] for x in of_queries)
+    q, output, upstream, lse, dq = (x[:, blind:] for x in of_queries)
     wide = [each.to(lse.dtype) for each in (q, k, v, output, upstream)]
     arrays, spoiled = without_backward_poison([*wide, lse], band)
     q, k, v, output, upstream, lse = arrays
@@ -136,7 +144,7 @@ def backward(
         mine, up, of_q = q[:, rows], upstream[:, rows], own_dq[:, rows]
         shift, inner = minus_lse[:, rows], minus_inner[:, rows]
         for columns in tiles:
-            p = _scores(q, k, rows, band, room[0], columns, shift).exp2_()
+            p = _scores(q, k, rows, columns, band, room, shift).exp2_()
             turned_v[..., columns].baddbmm_(up.mT, p)
             ds = room[1, : p.numel()].view_as(p)
             torch.baddbmm(inner, up, v[:, columns].mT, out=ds).mul_(p)
@@ -150,10 +158,10 @@ def backward(
             sum_.masked_fill_(where, math.nan)
 
 
-def _scores(q, k, rows, band, room, columns, minus_shift=None) -> Heads:
+def _scores(q, k, rows, columns, band, room, minus_shift=None) -> Heads:
     """Return a tile of scores less a shift, -inf outside of the band."""
     shape = (len(q), rows.stop - rows.start, columns.stop - columns.start)
-    scores = room[: math.prod(shape)].view(shape)
+    scores = room[0, : math.prod(shape)].view(shape)
     torch.baddbmm(
         scores if minus_shift is None else minus_shift,
         q[:, rows],
@@ -187,9 +195,9 @@ def _own_scores(q: Heads, k: Heads) -> Heads:
     return scores.mul_(q.shape[-1] ** -0.5 * LOG2_E)
 
 
-def _seeing(q: Heads, k: Heads, band: Band) -> slice:
-    """Return the rows that see a key: all but the first, if keys are few."""
-    return slice(max(0, q.shape[1] - k.shape[1] - band.ahead), None)
+def _blind(q: Heads, k: Heads, band: Band) -> int:
+    """Return how many of the first rows see nothing, because keys are few."""
+    return max(0, q.shape[1] - k.shape[1] - band.ahead)
 
 
 def _limits(part: Heads, place: int) -> tuple[Tensor, Tensor]:
