@@ -12,7 +12,8 @@ import pytest
 from attncourse import figures as fig
 from attncourse import questions
 from attncourse.checking import Misconception
-from attncourse.figures import page, style
+from attncourse.equivalences import TABLE, Equivalence
+from attncourse.figures import page, style, ties
 from attncourse.figures.draw import contrast
 
 CSS = Path(__file__).parents[1] / "book" / "_static" / "course.css"
@@ -253,3 +254,30 @@ def test_every_units_box_is_sound(unit):
     assert len(box.findall("details")) >= 8
     for link in box.iter("a"):
         assert re.fullmatch(r"[\w.]*#[\w-]+", link.get("href"))
+
+
+def test_the_web_draws_each_mechanism_once_and_each_tie_between_them():
+    drawn = [name for column in fig.levels(TABLE)[:-1] for name in column]
+    (axes,) = fig.web().axes
+    assert [text.get_text() for text in axes.texts] == drawn
+    assert len(set(drawn)) == len(drawn)
+    ties = [row for row in TABLE if {row.left, row.right} <= set(drawn)]
+    assert len(axes.lines) == len(ties)
+
+
+def test_the_levels_of_the_web_are_distances_from_dense_attention():
+    def row(left, right):
+        return Equivalence(left, right, "", lambda draw: None)
+
+    rows = [row("b", "a"), row("a", "dense attention"), row("x", "y")]
+    assert fig.levels(rows) == [["dense attention"], ["a"], ["b"], ["x", "y"]]
+
+
+def test_the_table_of_equivalences_shows_what_it_measured(monkeypatch):
+    shown = []
+    monkeypatch.setattr(ties, "display", shown.append)
+    fig.equivalences()
+    (page,) = shown
+    assert page.html.count("<tr>") == len(TABLE) + 1
+    for row in TABLE:
+        assert escape(row.when) in page.html

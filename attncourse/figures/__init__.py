@@ -43,6 +43,7 @@ from attncourse.figures.style import (
     new,
     role,
 )
+from attncourse.figures.ties import equivalences, levels, web
 
 __all__ = [
     "FAINT",
@@ -56,10 +57,12 @@ __all__ = [
     "arrows",
     "bars",
     "contrast",
+    "equivalences",
     "figure_html",
     "formatted",
     "heatmap",
     "image",
+    "levels",
     "mistakes",
     "mistakes_html",
     "new",
@@ -67,4 +70,5 @@ __all__ = [
     "points",
     "role",
     "show",
+    "web",
 ]

@@ -44,7 +44,7 @@ def show(figure: Figure, *, alt: str, caption: str = "") -> None:
         empty, and it says what one would see, not that one sees a figure.
     caption : the line under the figure; mathematics stands in $...$.
     """
-    _display(Html(figure_html(figure, alt=alt, caption=caption), alt))
+    display(Html(figure_html(figure, alt=alt, caption=caption), alt))
 
 
 def figure_html(figure: Figure, *, alt: str, caption: str = "") -> str:
@@ -147,7 +147,7 @@ def formatted(value: Any, spec: str = "") -> str:
 def mistakes(unit: str) -> None:
     """Put the box of a unit's common mistakes on the page."""
     html = mistakes_html(unit)
-    _display(Html(html, re.sub(r"<[^>]+>", " ", html)))
+    display(Html(html, re.sub(r"<[^>]+>", " ", html)))
 
 
 def mistakes_html(unit: str) -> str:
@@ -191,6 +191,7 @@ def _shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _display(html: Html) -> None:
+def display(html: Html) -> None:
+    """Show HTML, if a notebook is there to show it."""
     if _shell() is not None:
         importlib.import_module("IPython.display").display(html)
