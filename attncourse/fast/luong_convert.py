@@ -57,8 +57,10 @@ def reference_attention(
     [[0.5, 0.5]]
     """
     keys = np.shape(memory)[-2]
-    rows = None if mask is None else np.asarray(mask)[..., None, :]
-    lengths = np.array(keys) if mask is None else np.sum(mask, axis=-1)
+    rows, lengths = None, np.array(keys)
+    if mask is not None:
+        mask = np.asarray(mask)
+        rows, lengths = mask[..., None, :], np.sum(mask, axis=-1)
 
     def attend(q: Any, positions: Any) -> reference.Reading:
         scores = _scores(attention.score, q, memory)

@@ -18,7 +18,15 @@ from attncourse.fast.hierarchical import (
     pooling_weights,
     to_reference,
 )
+from attncourse.fast.hierarchical_segments import (
+    Layered,
+    LayeredEncoder,
+    split_segments,
+)
+from attncourse.fast.layers import Encoder, EncoderLayer
+from attncourse.fast.layers_convert import to_reference as stack_to_reference
 from attncourse.reference import hierarchical as reference
+from attncourse.reference import hierarchical_segments
 
 quick = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -168,6 +176,67 @@ def test_a_model_is_saved_loaded_and_drawn_again():
     assert not torch.equal(first(x), second(x))
 
 
+def layered(seed=0):
+    made = []
+    for n in range(2):
+        layer = EncoderLayer(4, heads=2, hidden=3, dropout=0.0)
+        made.append(Encoder([shaken(layer, seed + n)]))
+    return LayeredEncoder(*made)
+
+
+@given(seeds, st.integers(0, 9), st.integers(1, 4), st.integers(1, 4))
+@quick
+def test_segments_and_their_layers_are_the_references(
+    seed, tokens, length, stride
+):
+    stride, model = min(stride, length), layered(seed)
+    x, mask = draw(seed, 2, tokens, 4), ragged(seed, 2, tokens)
+    spoiled = torch.where(mask[..., None], x, torch.nan)
+    segments, real = split_segments(
+        spoiled, length=length, stride=stride, mask=mask
+    )
+    theirs, truth = hierarchical_segments.split_segments(
+        x, length=length, stride=stride, mask=mask
+    )
+    close(segments, theirs)
+    assert real.tolist() == truth.tolist()
+    whole = split_segments(x, length=length, stride=stride)
+    close(
+        whole[1].double(),
+        hierarchical_segments.split_segments(x, length=length, stride=stride)[
+            1
+        ].astype(float),
+    )
+    both = stack_to_reference(model.local), stack_to_reference(model.above)
+    spoiled = torch.where(real[..., None], segments, torch.nan)
+    for got, expected in (
+        (
+            model(spoiled, mask=real),
+            hierarchical_segments.layered_encoder(
+                theirs, *both, heads=2, mask=truth
+            ),
+        ),
+        (
+            model(segments),
+            hierarchical_segments.layered_encoder(theirs, *both, heads=2),
+        ),
+    ):
+        assert isinstance(got, Layered)
+        close(got.tokens, expected.tokens)
+        close(got.summaries, expected.summaries)
+
+
+def test_gradients_pass_the_padding_of_segments_by():
+    model, mask = layered(), ragged(3, 2, 3, 5)
+    mask[0, 1] = False
+    x = torch.where(mask[..., None], draw(3, 2, 3, 5, 4), torch.inf)
+    x.requires_grad_()
+    model(x, mask=mask).summaries.square().sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert not x.grad[~mask].any()
+    assert x.grad[mask].any(dim=-1).all()
+
+
 X, POOL = draw(8, 3, 5), shaken(AttentionPooling(5, hidden=7)).numbers()
 
 
@@ -200,6 +269,21 @@ X, POOL = draw(8, 3, 5), shaken(AttentionPooling(5, hidden=7)).numbers()
                 draw(9, 2, 5, 4, 3), mask=torch.ones(3, 5, 4) > 0
             ),
             "leading axes of x and mask must broadcast",
+        ),
+        (
+            lambda: split_segments(X, length=2, stride=3),
+            "stride must not be above the length of a segment: "
+            "got stride=3, length=2",
+        ),
+        (
+            lambda: split_segments(
+                X, length=2, stride=1, mask=torch.ones(2) > 0
+            ),
+            "x and mask must agree in tokens: got x=3, mask=2",
+        ),
+        (
+            lambda: layered()(draw(9, 2, 0, 4)),
+            "length must be at least 1: got 0",
         ),
         (
             lambda: AttentionPooling(5, hidden=0),

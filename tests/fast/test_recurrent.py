@@ -387,10 +387,10 @@ def test_it_learns_to_reverse_digits_and_where_to_look():
     answers = model.greedy(
         source, start=START, end=END, steps=LONGEST + 1, mask=mask
     )
-    # Over eight seeds the least was 0.99 of 200 held-out sequences.
+    # With eight seeds each answered all of 200 held-out sequences.
     assert (answers == said).all(dim=1).float().mean() >= 0.95
     alignment = model(source, heard, mask=mask).alignment[:, :LONGEST]
     lengths = mask.sum(dim=1, keepdim=True)
     mirrored = lengths - 1 - torch.arange(LONGEST)
     hits = (alignment.argmax(dim=-1) == mirrored)[mask]
-    assert hits.float().mean() >= 0.9
+    assert hits.float().mean() >= 0.95  # the least of the eight: 0.997

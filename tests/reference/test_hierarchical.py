@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attncourse.reference import blocks
 from attncourse.reference.hierarchical import (
+    Document,
     GRUWeights,
     LevelWeights,
     PoolingWeights,
@@ -16,6 +18,11 @@ from attncourse.reference.hierarchical import (
     document_logits,
     hierarchical_attention,
     pooling_weights,
+)
+from attncourse.reference.hierarchical_segments import (
+    Layered,
+    layered_encoder,
+    split_segments,
 )
 from attncourse.reference.scores import additive_scores
 
@@ -241,11 +248,105 @@ def test_answers_are_float64_and_inputs_left_alone():
     for each in (x, mask):
         each.flags.writeable = False
     truth = hierarchical_attention(x, words, sentences, mask=mask)
+    assert isinstance(truth, Document)
     narrow = hierarchical_attention(
         torch.tensor(x).float(), words, sentences, mask=mask.tolist()
     )
     assert narrow.vector.dtype == np.float64
     np.testing.assert_allclose(narrow.vector, truth.vector, atol=1e-5)
+
+
+# --- segments --------------------------------------------------------------
+
+
+def stacks():
+    """Return two stacks of four numbers a token, two heads wide."""
+    made = []
+    for kind, layer, seed in (
+        (blocks.new_encoder_layer, blocks.encoder_layer, 0),
+        (blocks.new_parallel_layer, blocks.parallel_layer, 5),
+    ):
+        numbers = [kind(width=4, hidden=7, seed=seed + n) for n in range(2)]
+        made.append(blocks.Stack(numbers, layer))
+    return made
+
+
+@given(seeds, st.integers(0, 13), st.integers(1, 5), st.integers(1, 5))
+@quick
+def test_segments_begin_every_stride_and_lose_no_token(
+    seed, tokens, length, stride
+):
+    stride = min(stride, length)
+    x = np.random.default_rng(seed).normal(size=(2, tokens, 3))
+    segments, mask = split_segments(x, length=length, stride=stride)
+    seen = set()
+    for s in range(segments.shape[-3]):
+        for t in range(length):
+            place = s * stride + t
+            assert mask[:, s, t].all() == mask[:, s, t].any()
+            assert mask[0, s, t] == (place < tokens)
+            if place < tokens:
+                close(segments[:, s, t], x[:, place])
+                seen.add(place)
+            else:
+                assert not segments[:, s, t].any()
+    assert seen == set(range(tokens))
+    # None is there for nothing: without the last a token would be missing.
+    last = segments.shape[-3] - 1
+    assert last == 0 or (last - 1) * stride + length < tokens
+
+
+def test_segments_keep_the_mask_of_their_tokens():
+    mask = np.array([True, False, True, True, False])
+    x = np.where(mask, np.arange(5.0), np.nan)[:, None]
+    segments, real = split_segments(x, length=2, stride=2, mask=mask)
+    assert real.tolist() == [[True, False], [True, True], [False, False]]
+    assert segments[..., 0].tolist() == [[0.0, 0.0], [2.0, 3.0], [0.0, 0.0]]
+    one = split_segments(x[:2], length=2, stride=1, mask=mask[:2])[1]
+    assert one.tolist() == [[True, False]]
+
+
+@given(seeds, st.integers(1, 4), st.integers(1, 5))
+@quick
+def test_summaries_are_the_second_encoder_of_the_firsts_first_tokens(
+    seed, segments, length
+):
+    rng = np.random.default_rng(seed)
+    local, above = stacks()
+    x = rng.normal(size=(segments, length, 4))
+    mask = rng.random((segments, length)) < 0.6
+    x[~mask] = np.nan
+    got = layered_encoder(x, local, above, heads=2, mask=mask)
+    assert isinstance(got, Layered)
+    present, spoken = np.flatnonzero(mask.any(axis=-1)), []
+    for s in present:
+        alone = blocks.encoder(x[s][mask[s]], local, heads=2)
+        np.testing.assert_allclose(got.tokens[s][mask[s]], alone, atol=1e-10)
+        spoken.append(alone[0])
+    assert not got.tokens[~mask].any()
+    if len(present):
+        truth = blocks.encoder(np.array(spoken), above, heads=2)
+        np.testing.assert_allclose(got.summaries[present], truth, atol=1e-10)
+    assert not np.delete(got.summaries, present, axis=0).any()
+
+
+def test_one_segment_is_the_whole_encoder():
+    local, above = stacks()
+    x = np.random.default_rng(12).normal(size=(2, 1, 5, 4))
+    got = layered_encoder(x, local, above, heads=2)
+    close(got.tokens[:, 0], blocks.encoder(x[:, 0], local, heads=2))
+    assert got.summaries.shape == (2, 1, 4)
+
+
+def test_a_token_reaches_other_segments_by_its_summary_only():
+    local, above = stacks()
+    x = np.random.default_rng(13).normal(size=(3, 5, 4))
+    before = layered_encoder(x, local, above, heads=2)
+    x[1, 3] += 1.0
+    after = layered_encoder(x, local, above, heads=2)
+    np.testing.assert_array_equal(after.tokens[[0, 2]], before.tokens[[0, 2]])
+    moved = np.abs(after.summaries - before.summaries).max(axis=-1)
+    assert np.all(moved > 1e-9)
 
 
 RNG = np.random.default_rng(11)
@@ -311,6 +412,22 @@ WORDS, SENTENCES = level(RNG, 3, 2, 4), level(RNG, 6, 5, 1)
             ValueError,
             r"x must have axes \(..., sentences, words, width\): "
             r"got shape \(3, 5\)",
+        ),
+        (
+            lambda: split_segments(np.ones((7, 3)), length=2, stride=3),
+            ValueError,
+            "stride must not be above the length of a segment: "
+            "got stride=3, length=2",
+        ),
+        (
+            lambda: split_segments(np.ones((7, 3)), length=2, stride=0),
+            ValueError,
+            "stride must be at least 1: got 0",
+        ),
+        (
+            lambda: layered_encoder(np.ones((2, 0, 4)), *stacks(), heads=2),
+            ValueError,
+            "length must be at least 1: got 0",
         ),
         (
             lambda: document_logits(1.0, POOL.weight, POOL.bias),

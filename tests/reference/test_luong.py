@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncourse.reference.luong import (
+    Reading,
     attentional_state,
     average_memory,
     bilinear_scores,
@@ -18,6 +19,7 @@ from attncourse.reference.luong import (
 )
 from attncourse.reference.luong_decoder import (
     Before,
+    FeedStep,
     LuongWeights,
     input_feeding_decoder,
     input_feeding_step,
@@ -28,6 +30,7 @@ from attncourse.reference.luong_local import (
     predictive_attention,
     window,
 )
+from attncourse.reference.masks_patterns import local_mask
 from attncourse.reference.recurrent_parts import GRUWeights
 
 quick = settings(max_examples=25, deadline=None)
@@ -74,6 +77,19 @@ def test_the_concat_score_is_the_formula_pair_by_pair(seed, queries, keys):
             close(got[i, j], v @ np.tanh(joined @ w))
 
 
+def test_each_of_a_batch_is_scored_alone():
+    rng = np.random.default_rng(16)
+    q, k = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 7, 5))
+    w, v = rng.normal(size=(9, 6)), rng.normal(size=6)
+    got = concat_scores(q, k, w, v)
+    close(got[1], concat_scores(q[1], k[1], w, v))
+    close(concat_scores(q[0], k, w, v)[1], concat_scores(q[0], k[1], w, v))
+    states = attentional_state(q[0], k[0, :3], w)
+    close(states[2], attentional_state(q[0, 2], k[0, 2], w))
+    batch = attentional_state(q, k[:, :3], w)
+    close(batch[1, 2], attentional_state(q[1, 2], k[1, 2], w))
+
+
 def test_the_general_score_with_the_identity_is_the_dot_product():
     rng = np.random.default_rng(1)
     q, k = rng.normal(size=(3, 5)), rng.normal(size=(7, 5))
@@ -115,6 +131,13 @@ def test_what_is_forbidden_has_no_influence(poison):
     close(read, clean.context)
     one = global_attention(scores, memory, mask=np.arange(7)[None] != 4)
     assert np.isfinite(one.context).all()
+
+
+def test_a_weight_at_a_forbidden_place_counts_for_nothing():
+    _, memory = arrays(17, batch=())
+    mask = np.arange(7)[None] < 4
+    read = average_memory(np.ones((3, 7)), memory, mask=mask)
+    close(read, np.tile(memory[:4].sum(axis=0), (3, 1)))
 
 
 # --- local -----------------------------------------------------------------
@@ -169,6 +192,24 @@ def test_the_window_holds_its_edges_and_nothing_outside_the_source():
     assert window([3], keys=7, half_width=0).sum() == 1
     assert window([], keys=7, half_width=0).shape == (0, 7)
     assert window([2], keys=0, half_width=1).shape == (1, 0)
+
+
+def test_about_the_query_itself_the_window_is_the_local_mask():
+    for n in (1, 5):
+        for half in (0, 2, 7):
+            seen = window(np.arange(n), keys=n, half_width=half)
+            truth = local_mask(n, n, radius=half)
+            np.testing.assert_array_equal(seen, truth)
+
+
+def test_results_go_by_their_names():
+    scores, memory = arrays(15, batch=())
+    for read in (
+        global_attention(scores, memory),
+        monotonic_attention(scores, memory, [1, 2, 3], half_width=1),
+        predictive_attention(scores, memory, [1, 2, 3], half_width=1),
+    ):
+        assert isinstance(read, Reading)
 
 
 def test_a_window_wider_than_the_source_is_global():
@@ -305,9 +346,9 @@ def test_steps_are_the_decoder_and_count_themselves():
     assert seen[1:] == [[0], [1], [2]]
     before = Before(state, np.zeros(6))
     for t in range(3):
-        logits, before, alignment = input_feeding_step(
-            t + 1, before, attend, w
-        )
+        step = input_feeding_step(t + 1, before, attend, w)
+        assert isinstance(step, FeedStep)
+        logits, before, alignment = step
         close(logits, whole.logits[t])
         close(alignment, whole.alignment[t])
     assert before.position == 3
@@ -432,6 +473,13 @@ S, M = np.ones((3, 7)), np.ones((7, 5))
             ValueError,
             r"w must have a row for each number of query and key, 4 \+ 5: "
             "got 8",
+        ),
+        (
+            lambda: concat_scores(
+                np.ones((2, 3, 4)), np.ones((2, 7, 5)), S, np.ones(7)
+            ),
+            ValueError,
+            r"for each number of query and key, 4 \+ 5: got 3",
         ),
         (
             lambda: global_attention(S, M[:6]),
