@@ -263,7 +263,7 @@ def prune_heads(layer: Projections, mask: Bool[Array, "heads"]) -> Projections:
     mask = boolean("mask", mask, "heads")
     if not len(mask):
         raise ValueError("mask must name at least one head: got none")
-    changes = {}
+    changes: dict[str, Array | None] = {}
     for name in ("query", "key", "value"):
         weight = real(f"w_{name}", getattr(layer, f"w_{name}"), "rows columns")
         stays = _columns(mask, weight.shape[1])

@@ -225,12 +225,11 @@ def lora_backward(
         )
     merged = merge_lora(weight, update)
     require_equal("width", x=x.shape[-1], weight=merged.shape[0])
-    rows = x.reshape(-1, x.shape[-1])
-    errors = upstream.reshape(-1, upstream.shape[-1])
+    tokens = tuple(range(x.ndim - 1))
     return LowRankGradients(
         upstream @ merged.T,
-        scale * (rows.T @ (errors @ up.T)),
-        scale * ((rows @ down).T @ errors),
+        scale * np.tensordot(x, upstream @ up.T, axes=(tokens, tokens)),
+        scale * np.tensordot(x @ down, upstream, axes=(tokens, tokens)),
     )
 
 
