@@ -475,6 +475,9 @@ def test_a_shared_block_is_copied_before_it_is_written():
         [[0, 0]],
     ]
     np.testing.assert_array_equal(after.keys, after.values)
+    # Of three that write, two must copy.
+    three = share_prefix(held, 0, tokens=3)
+    assert blocks_needed(three, counts=np.array([1, 1, 1])) == 2
     # At a full block nothing is written, so nothing needs to be copied.
     whole = share_prefix(held, 0, tokens=2)
     assert blocks_needed(whole, counts=np.array([0, 0, 1])) == 1
