@@ -107,6 +107,22 @@ def test_heads_may_have_layouts_of_their_own():
     )
 
 
+@pytest.mark.parametrize("wide", [0, 1, 2])
+def test_leading_axes_broadcast(wide):
+    arrays = triple(10, batch=(3, 2))
+    for each in range(3):
+        if each != wide:
+            arrays[each][...] = arrays[each][0, 0]
+    narrow = [x if n == wide else x[0, 0] for n, x in enumerate(arrays)]
+    layout = drawn(10, 5, 7, 2)
+    for form in (sparse.attention, sparse.causal_attention):
+        output = form(*narrow, layout, block=2)
+        assert output.shape == (3, 2, 5, 11)
+        np.testing.assert_allclose(
+            output, form(*arrays, layout, block=2), atol=1e-14
+        )
+
+
 def watched(monkeypatch):
     """Return a list that fills with the queries and keys of each tile."""
     seen = []
