@@ -675,6 +675,13 @@ LAYER = Projections(*np.ones((4, 6, 6)))
             "dim must be at least 1: got 0",
         ),
         (
+            lambda: cache_attention(
+                W[None, :, :0], quantise_cache(W[None, :, :0], W[None])
+            ),
+            ValueError,
+            "dim must be at least 1: got 0",
+        ),
+        (
             lambda: quantised_cache_bytes(
                 tokens=-1, groups=1, dim=1, value_dim=1
             ),
