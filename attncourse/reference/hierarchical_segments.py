@@ -70,7 +70,8 @@ def split_segments(
             "stride must not be above the length of a segment: "
             f"got stride={stride}, length={length}"
         )
-    tokens, starts = x.shape[-2], []
+    tokens = x.shape[-2]
+    starts: list[int] = []
     while not starts or starts[-1] + length < tokens:
         starts.append(len(starts) * stride)
     segments = np.zeros((*x.shape[:-2], len(starts), length, x.shape[-1]))

@@ -189,7 +189,7 @@ def _checked(
     memory = real("memory", memory, "keys memory_width")
     require_equal("keys", scores=scores.shape[-1], memory=memory.shape[-2])
     if mask is None:
-        mask = np.ones(scores.shape[-2:], bool)
+        mask = np.ones((1, 1), bool)
     mask = boolean("mask", mask, "queries keys")
     for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
         if have not in (1, want):

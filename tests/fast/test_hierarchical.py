@@ -331,10 +331,11 @@ def test_it_learns_which_word_of_which_sentence_matters():
         300, torch.Generator().manual_seed(10**6)
     )
     right = model(x, mask=mask).argmax(dim=-1) == classes
+    # Five seeds: at least 0.99, 0.98 and 0.99.
     assert right.float().mean() >= 0.95
     read = model.read(x, mask=mask)
     found = read.sentence_weights.argmax(dim=-1) == place
     assert found.float().mean() >= 0.9
     rows = torch.arange(300)
     looked = read.word_weights[rows, place].argmax(dim=-1) == word
-    assert looked.float().mean() >= 0.8
+    assert looked.float().mean() >= 0.9

@@ -297,6 +297,22 @@ def test_narrow_types_are_kept(attention, dtype, budget):
     close(got.logits.double(), truth.logits, atol=budget)
 
 
+@pytest.mark.parametrize("device", ["meta", "cuda"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_nothing_leaves_the_device(attention, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    module = decoder(attention).to(device)
+    tokens = torch.tensor([[2, 5]], device=device)
+    mask = torch.arange(7, device=device)[None] < 5
+    state, memory = draw(26, 1, 4), draw(27, 1, 7, 4)
+    got = module(tokens, state.to(device), memory.to(device), mask=mask)
+    assert got.logits.device.type == got.alignment.device.type == device
+    if device == "cuda":
+        here = decoder(attention)(tokens.cpu(), state, memory, mask=mask.cpu())
+        close(got.logits.cpu(), here.logits)
+
+
 def test_far_positions_are_told_apart_in_half_precision():
     q = torch.zeros(1, 3, dtype=torch.bfloat16)
     w, v = torch.zeros(3, 2).bfloat16(), torch.zeros(2).bfloat16()

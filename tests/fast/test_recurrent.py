@@ -271,6 +271,23 @@ def test_narrow_types_are_kept(dtype, budget):
     close(got.logits.double(), truth.logits, atol=budget)
 
 
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"
+)
+def test_a_gpu_computes_the_same():
+    model, here = translator(5).cuda(), translator(5)
+    source, target = torch.tensor([[3, 1, 6]] * 3), torch.tensor([[2, 5]] * 3)
+    mask = torch.arange(3) < torch.tensor([[3], [0], [2]])
+    got = model(source.cuda(), target.cuda(), mask=mask.cuda())
+    truth = here(source, target, mask=mask)
+    close(got.logits.cpu(), truth.logits)
+    close(got.alignment.cpu(), truth.alignment)
+    said = model.greedy(source.cuda(), start=2, steps=4, mask=mask.cuda())
+    assert torch.equal(
+        said.cpu(), here.greedy(source, start=2, steps=4, mask=mask)
+    )
+
+
 def test_a_model_is_saved_loaded_copied_and_drawn_again():
     made = []
     for _ in range(2):

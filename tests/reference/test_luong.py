@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attncourse.reference import dense
 from attncourse.reference.luong import (
     Reading,
     attentional_state,
@@ -32,6 +33,7 @@ from attncourse.reference.luong_local import (
 )
 from attncourse.reference.masks_patterns import local_mask
 from attncourse.reference.recurrent_parts import GRUWeights
+from attncourse.reference.scores import scaled_scores
 
 quick = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -114,6 +116,14 @@ def test_global_attention_averages_the_whole_source(seed, queries, keys):
         close(got.context[b], context)
     theirs = torch.softmax(torch.tensor(scores), dim=-1) @ torch.tensor(memory)
     close(free.context, theirs)
+
+
+def test_global_attention_on_scaled_dot_products_is_dense_attention():
+    rng = np.random.default_rng(18)
+    q, memory = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 7, 5))
+    mask = rng.random((2, 3, 7)) < 0.7
+    read = global_attention(scaled_scores(q, memory), memory, mask=mask)
+    close(read.context, dense.attention(q, memory, memory, mask=mask))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
@@ -493,12 +503,26 @@ S, M = np.ones((3, 7)), np.ones((7, 5))
             r"\(\.\.\., 3, 7\): got \(7, 3\)",
         ),
         (
+            lambda: global_attention(
+                np.ones((2, 3, 7)), M, mask=np.ones((7, 3), bool)
+            ),
+            ValueError,
+            r"= \(\.\.\., 3, 7\): got \(7, 3\)",
+        ),
+        (
             lambda: global_attention(S, M, mask=np.ones((3, 7))),
             TypeError,
             "mask must be boolean",
         ),
         (
             lambda: global_attention(np.ones((2, 3, 7)), np.ones((5, 7, 5))),
+            ValueError,
+            "leading axes of scores and memory and mask must broadcast",
+        ),
+        (
+            lambda: global_attention(
+                np.ones((2, 3, 7)), M, mask=np.ones((5, 3, 7), bool)
+            ),
             ValueError,
             "leading axes of scores and memory and mask must broadcast",
         ),
