@@ -12,23 +12,28 @@ import triton
 import triton.language as tl
 
 from attncourse.fast.kernels.forward import (
+    finite,
     key_range,
     place_of,
     read,
     seen_by,
-    without_poison,
 )
 
 
 @triton.jit
 def inner_products(
-    output_block, upstream_block, inner, heads, queries, tiles,
-    ROWS: tl.constexpr, VALUE_DIM: tl.constexpr,
+    q_block, output_block, upstream_block, clean_q_block,
+    clean_upstream_block, lse, logs, inner, heads, queries, tiles,
+    ROWS: tl.constexpr, DIM: tl.constexpr, VALUE_DIM: tl.constexpr,
+    CAUSAL: tl.constexpr,
 ):  # fmt: skip
     """Store for each row its output times the output's gradient, summed.
 
     It is the weighted mean of the weights' gradients, which the derivative
-    of the softmax takes from each of them.
+    of the softmax takes from each of them. Where rows can be hidden from a
+    key, copies of the queries and of the gradient without NaN and inf are
+    stored, too; `logs` then has NaN for such a row and spoils what the row
+    may see. Else `logs` is not written.
     """
     tile = tl.program_id(0) % tiles
     which = tl.program_id(0) // tiles
@@ -40,6 +45,17 @@ def inner_products(
     sums = tl.sum(output.to(tl.float32) * upstream.to(tl.float32), 1)
     row = top + tl.arange(0, ROWS)
     at = which.to(tl.int64) * queries + row
+    if CAUSAL:
+        q = read(q_block, batch, head, top, ROWS, DIM)
+        place = [batch, head, top, 0]
+        clean_q_block.store(place, finite(q).reshape(1, 1, ROWS, DIM))
+        clean_upstream_block.store(
+            place, finite(upstream).reshape(1, 1, ROWS, VALUE_DIM)
+        )
+        spoiled = tl.sum(q.to(tl.float32) * 0.0, 1) + sums * 0.0
+        known = tl.load(lse + at, mask=row < queries, other=0.0)
+        tl.store(logs + at, known + spoiled, mask=row < queries)
+        sums = finite(sums)
     tl.store(inner + at, sums, mask=row < queries)
 
 
@@ -64,10 +80,9 @@ def add_to_queries(
             visible = seen_by(
                 place[:, None], here, keys, behind, CAUSAL, WINDOW
             )
-            if CAUSAL:
-                k, spoiled = without_poison(k, 1)
-                ds += spoiled[None, :]
             ds = tl.where(visible, ds, 0.0)
+            if CAUSAL:
+                k = finite(k)  # the scores of a NaN are NaN already
         dq = tl.dot(ds.to(k.dtype), k, dq, input_precision=PRECISION)
     return dq
 
@@ -171,19 +186,16 @@ def add_to_keys(
         scores = tl.dot(k, q.T, input_precision=PRECISION)
         logs = tl.load(lse + at, mask=row < queries, other=float("inf"))
         p = tl.exp2(scores * scale - logs[None, :])
-        upstream = read(upstream_block, batch, head, top, ROWS, VALUE_DIM)
-        dp = tl.dot(v, upstream.T, input_precision=PRECISION)
-        means = tl.load(inner + at, mask=row < queries, other=0.0)
-        ds = p * (dp - means[None, :])
         if MASKED:
             visible = seen_by(
                 (row + past)[None, :], column[:, None], keys, behind,
                 CAUSAL, WINDOW,
             )  # fmt: skip
-            q, spoiled = without_poison(q, 1)
-            ds = tl.where(visible, ds + spoiled[None, :], 0.0)
-            upstream, spoiled = without_poison(upstream, 1)
-            p = tl.where(visible, p + spoiled[None, :], 0.0)
+            p = tl.where(visible, p, 0.0)
+        upstream = read(upstream_block, batch, head, top, ROWS, VALUE_DIM)
+        dp = tl.dot(v, upstream.T, input_precision=PRECISION)
+        means = tl.load(inner + at, mask=row < queries, other=0.0)
+        ds = p * (dp - means[None, :])
         dv = tl.dot(p.to(q.dtype), upstream, dv, input_precision=PRECISION)
         dk = tl.dot(ds.to(q.dtype), q, dk, input_precision=PRECISION)
     return dk, dv

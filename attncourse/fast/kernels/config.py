@@ -69,14 +69,13 @@ def forward_config(
     if item_bytes == 4:
         # Exact float32 products use no matrix unit: small tiles, so that
         # the operands of the multiplications stay in registers.
-        return Config(32 if width > 64 else 64, 32, 4, 1)
+        return Config(32, 32, 4, 1)
     if capability < 90:
         # Products by single warps; Ampere has 99 to 163 KiB to share.
         return Config(128 if width <= 64 else 64, 64, 4, 2)
     if width > 128:
-        # 128 x 256 sums take 128 registers of 256 threads, and a stage of
-        # 64 keys and values 64 KiB.
-        return Config(128, 32, 8, 2)
+        # 128 x 256 sums alone take 128 registers of 256 threads.
+        return Config(64 if windowed else 128, 32, 8, 2)
     if windowed:
         # Narrow tiles fit the edges of a window better, and there are few
         # others to hide the reading behind.
@@ -112,7 +111,7 @@ def query_gradient_config(
 
 
 def key_gradient_config(
-    width: int, *, item_bytes: int, capability: int
+    width: int, *, item_bytes: int, causal: bool, capability: int
 ) -> Config:
     """Return the tiles of the kernel that adds up keys' and values'.
 
@@ -120,8 +119,9 @@ def key_gradient_config(
 
     Examples
     --------
-    >>> key_gradient_config(128, item_bytes=2, capability=90).columns
-    128
+    >>> half = {"item_bytes": 2, "capability": 90}
+    >>> key_gradient_config(128, causal=True, **half).rows
+    32
     """
     if item_bytes == 4:
         return Config(32, 32, 4, 1)
@@ -129,9 +129,9 @@ def key_gradient_config(
         return Config(32, 64, 4, 2)
     if width > 128:
         return Config(32, 64, 8, 2)
-    if width > 64:
-        # 128 registers hold the two sums; 64 queries add 64 more.
-        return Config(64, 128, 8, 2)
+    if width > 64 and causal:
+        # 128 registers hold the two sums, and a mask needs its own.
+        return Config(32, 128, 8, 2)
     return Config(64, 128, 8, 2)
 
 
@@ -149,8 +149,8 @@ def heads_together(keys: int, widths: int, item_bytes: int) -> int:
 def candidates(width: int, *, kernel: str) -> list[Config]:
     """Return the tiles that `attncourse bench --gpu --tune` tries.
 
-    `kernel` is "forward", "query_gradients" or "key_gradients". All of
-    them compile for Hopper without spilling.
+    `kernel` is "forward", "query_gradients" or "key_gradients". One or
+    two of them spill a few bytes at the edges: a GPU tells if that hurts.
     """
     if kernel == "forward":
         found = [

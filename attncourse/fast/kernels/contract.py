@@ -33,7 +33,7 @@ KERNELS = {
     "key_gradients": backward.key_gradients,
 }
 OF_KEYS = ("k_block", "v_block", "dk_block", "dv_block")
-WIDE_AS_VALUES = ("v_block", "dv_block", "output_block", "upstream_block")
+POINTERS = ("lse", "logs", "inner")
 
 
 class Case(NamedTuple):
@@ -105,7 +105,7 @@ def compile_for_hopper(kernel: str, config: Config, case: Case) -> Report:
         {
             (place,): [["tt.divisibility", 16]]
             for place, name in enumerate(names)
-            if name in ("lse", "inner")
+            if name in POINTERS
         },
     )
     compiled = triton.compile(
@@ -123,7 +123,7 @@ def _type(name: str, config: Config, case: Case) -> str:
     if name.endswith("_block"):
         rows = config.columns if name in OF_KEYS else config.rows
         return f"tensordesc<{case.dtype}[1, 1, {rows}, {case.width}]>"
-    if name in ("lse", "inner"):
+    if name in POINTERS:
         return "*fp32"
     return "fp32" if name in ("scale", "factor") else "i32"
 

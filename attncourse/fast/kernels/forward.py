@@ -12,9 +12,7 @@ import triton.language as tl
 
 
 @triton.jit
-def place_of(
-    program, tiles, heads, together, LAST_FIRST: tl.constexpr
-):
+def place_of(program, tiles, heads, together, LAST_FIRST: tl.constexpr):
     """Return the tile and the head of a program.
 
     So many heads are worked on together that their keys stay in the L2
@@ -38,14 +36,13 @@ def read(block, batch, head, row, ROWS: tl.constexpr, DIM: tl.constexpr):
 
 
 @triton.jit
-def without_poison(x, AXIS: tl.constexpr):
-    """Return `x` with zeros for NaN and inf, and NaN for rows with any.
+def finite(x):
+    """Return `x` with zeros for NaN and inf.
 
-    Zero times NaN is NaN, so that a weight of zero would not keep a value
-    that may not be seen out of the product of matrices.
+    Zero times NaN is NaN, so that a weight of zero would not keep what may
+    not be seen out of the product of matrices.
     """
-    test = x.to(tl.float32) * 0.0  # NaN where x is not finite, else zero
-    return tl.where(test == 0.0, x, 0.0), tl.sum(test, axis=AXIS)
+    return tl.where(x * 0.0 == 0.0, x, 0.0)
 
 
 @triton.jit
@@ -113,17 +110,15 @@ def see_edge(
         k = read(k_block, batch, group, column, COLUMNS, DIM)
         scores = tl.dot(q, k.T, input_precision=PRECISION)
         v = read(v_block, batch, group, column, COLUMNS, VALUE_DIM)
-        if CAUSAL:
-            v, spoiled = without_poison(v, 1)
-            scores += spoiled[None, :]
+        if CAUSAL:  # a value that is NaN spoils the rows that may see it
+            scores += tl.sum(v * 0.0, 1).to(tl.float32)[None, :]
+            v = finite(v)
         here = column + tl.arange(0, COLUMNS)
         visible = seen_by(
             place[:, None], here[None, :], keys, behind, CAUSAL, WINDOW
         )
         scores = tl.where(visible, scores, float("-inf"))
-        p, rescale, total, highest = weigh(
-            scores, total, highest, scale, True
-        )
+        p, rescale, total, highest = weigh(scores, total, highest, scale, True)
         so_far = tl.dot(
             p.to(v.dtype), v, so_far * rescale[:, None],
             input_precision=PRECISION,
@@ -167,7 +162,9 @@ def see_whole(
             )
         v = read(v_block, batch, group, end - COLUMNS, COLUMNS, VALUE_DIM)
         so_far = tl.dot(
-            p.to(v.dtype), v, so_far * rescale[:, None],
+            p.to(v.dtype),
+            v,
+            so_far * rescale[:, None],
             input_precision=PRECISION,
         )
     return so_far, total, highest

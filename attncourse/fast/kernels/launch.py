@@ -21,7 +21,8 @@ from attncourse.fast.kernels.config import (
 )
 
 LOG2_E = math.log2(math.e)
-chosen: dict[str, Config] = {}  # what a search for the best tiles puts first
+# A search for the best tiles puts here what it tries, by kernel.
+chosen: dict[str, Config] = {}
 
 
 class Visible(NamedTuple):
@@ -50,8 +51,10 @@ class Flash(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, upstream):
         q, k, v, output, lse = ctx.saved_tensors
-        gradients = [torch.zeros(x.shape, dtype=x.dtype, device=x.device)
-                     for x in (q, k, v)]
+        gradients = [
+            torch.zeros(x.shape, dtype=x.dtype, device=x.device)
+            for x in (q, k, v)
+        ]
         if output.numel() and k.numel():
             with on_device(q):
                 run_backward(
@@ -165,18 +168,33 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
     groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
     width, value_width = padded(dim), padded(value_dim)
     size = q.element_size()
-    inner = torch.empty_like(lse)
-    rows = 64
+    widest = max(width, value_width)
+    inner, logs = torch.empty_like(lse), lse
+    clean_q, clean_upstream = q, upstream
+    if visible.causal:
+        logs = torch.empty_like(lse)
+        clean_q, clean_upstream = (
+            torch.empty(x.shape, dtype=x.dtype, device=x.device)
+            for x in (q, upstream)
+        )
+    rows = 32 if size == 4 or widest > 128 else 64
     tiles = -(-queries // rows)
     backward.inner_products[(tiles * batch * heads,)](
+        block(q, rows, width),
         block(output, rows, value_width),
         block(upstream, rows, value_width),
+        block(clean_q, rows, width),
+        block(clean_upstream, rows, value_width),
+        lse,
+        logs,
         inner,
         heads,
         queries,
         tiles,
         ROWS=rows,
+        DIM=width,
         VALUE_DIM=value_width,
+        CAUSAL=visible.causal,
         num_warps=4,
     )
     common = {
@@ -186,7 +204,6 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         **meaning(visible),
     }
     kind = {"item_bytes": size, "capability": capability(q)}
-    widest = max(width, value_width)
     config = chosen.get("query_gradients") or query_gradient_config(
         widest, **kind
     )
@@ -198,7 +215,7 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         block(v, config.columns, value_width),
         block(upstream, config.rows, value_width),
         block(dq, config.rows, width),
-        lse,
+        logs,
         inner,
         scale * LOG2_E,
         scale,
@@ -215,19 +232,19 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         num_stages=config.stages,
         **common,
     )
-    config = chosen.get("key_gradients") or key_gradient_config(widest, **kind)
-    tiles = -(-keys // config.columns)
-    together = heads_together(
-        queries * heads // groups, dim + value_dim, size
+    config = chosen.get("key_gradients") or key_gradient_config(
+        widest, causal=visible.causal, **kind
     )
+    tiles = -(-keys // config.columns)
+    together = heads_together(queries * heads // groups, dim + value_dim, size)
     backward.key_gradients[(tiles * batch * groups,)](
-        block(q, config.rows, width),
+        block(clean_q, config.rows, width),
         block(k, config.columns, width),
         block(v, config.columns, value_width),
-        block(upstream, config.rows, value_width),
+        block(clean_upstream, config.rows, value_width),
         block(dk, config.columns, width),
         block(dv, config.columns, value_width),
-        lse,
+        logs,
         inner,
         scale * LOG2_E,
         scale,
