@@ -10,7 +10,7 @@ UPDATE = LowRank(RNG.normal(size=(5, 2)), RNG.normal(size=(2, 7)), 4.0)
 
 CALLS = {
     "lora.new_lora": [
-        ((), {"width": 5, "out_width": 7, "rank": 2, "alpha": 4, "seed": 0})
+        ((), {"width": 5, "out_width": 7, "rank": 2, "alpha": 4.0, "seed": 0})
     ],
     "lora.lora_count": [((), {"width": 5, "out_width": 7, "rank": 2})],
     "lora.low_rank_update": [((UPDATE,), {})],
