@@ -26,7 +26,8 @@ Tiles = list[slice]
 Read = tuple[Heads, Heads, Heads]  # weighted sum, sum of weights, shift
 
 ROWS = 256
-TILE = 256 * 1024  # scores at once: 1 MiB in single precision
+TILE = 256 * 2048  # scores at once: 2 MiB in single precision
+SMALL = 256 * 512  # scores that may be passed over some more times
 SHORT = 512  # keys up to which heads share a tile
 LOG2_E = math.log2(math.e)
 
@@ -47,27 +48,29 @@ def forward(band: Band, room: Tensor, q, k, v, output, lse) -> None:
     if q.dtype != lse.dtype:
         q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     k, v, spoiled = without_forward_poison(k, v, q.shape[1], band)
-    if q.shape[1] <= ROWS and k.shape[1] <= width(q, 1):
+    if q.shape[1] <= ROWS and q.shape[1] * k.shape[1] <= min(SMALL, TILE):
         every = slice(0, q.shape[1]), slice(0, k.shape[1])
         read, total, shift = _at_once(_scores(q, k, *every, band, room), v)
     else:
-        read, total, shift = _in_strips(band, room, q, k, v)
+        read = output.to(lse.dtype)
+        total, shift = _in_strips(band, room, q, k, v, read)
     output.copy_(read.div_(total))
     torch.add(total.log2_(), shift, out=lse)
     if spoiled is not None:
         output.masked_fill_(spoiled, math.nan)
 
 
-def _in_strips(band: Band, room: Tensor, q, k, v) -> Read:
-    """Return what all rows read, a strip of them at a time."""
-    read = v.new_zeros(*q.shape[:2], v.shape[-1])
+def _in_strips(band: Band, room: Tensor, q, k, v, read) -> list[Heads]:
+    """Add up in `read` what the rows read, a strip of them at a time."""
     total, shift = torch.zeros_like(read[..., :1]), _own_scores(q, k)
     again = []
     for rows, tiles in strips(q, k, band, width=width(q, 1)):
         part = (read[:, rows], total[:, rows], shift[:, rows])
         scores = functools.partial(_scores, q, k, rows, band=band, room=room)
-        if len(tiles) == 1:
-            found = _at_once(scores(tiles[0]), v[:, tiles[0]])
+        columns = tiles[0]
+        few = columns.stop - columns.start <= SMALL // (rows.stop - rows.start)
+        if len(tiles) == 1 and few:
+            found = _at_once(scores(columns), v[:, columns])
             for whole, piece in zip(part, found, strict=True):
                 whole.copy_(piece)
         else:
@@ -76,7 +79,7 @@ def _in_strips(band: Band, room: Tensor, q, k, v) -> Read:
     if again and not all_finite(read, total):
         for each in again:
             _rescaled(*each)
-    return read, total, shift
+    return [total, shift]
 
 
 def _at_once(p: Heads, v: Heads) -> Read:
