@@ -70,6 +70,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "while (far := (np.abs(numbers) > 2)).any():",
         "while (far := (np.abs(numbers) >= 2)).any():",
     ): "a number that is drawn is never two to the last bit",
+    (
+        "sparsemax",
+        "kept = np.where(candidates <= ordered, candidates, FLOOR)",
+        "kept = np.where(candidates < ordered, candidates, FLOOR)",
+    ): "a key exactly at the threshold has no weight and does not move it",
+    (
+        "sparsemax",
+        "short = _total(_weights(distance, middle, alpha)) < 1",
+        "short = _total(_weights(distance, middle, alpha)) <= 1",
+    ): "where the sum is one, both ends of the interval close in on it",
 }
 
 

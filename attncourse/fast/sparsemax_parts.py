@@ -81,7 +81,7 @@ def masked_scores(
     scale = q.shape[-1] ** -0.5
     if mask is None:
         return q @ k.mT * scale
-    _require_fit(mask, q.shape[-2], k.shape[-2])
+    require_fit(mask, q.shape[-2], k.shape[-2])
     if _finite(q) and _finite(k):
         scores = q @ k.mT
     else:
@@ -141,6 +141,32 @@ def require_real(name: str, value: Tensor, axes: str) -> None:
         )
 
 
+def require_fit(mask: Tensor, queries: int, keys: int) -> None:
+    """Refuse a mask that is not boolean or would add queries or keys.
+
+    Source: bookkeeping; the contract of a mask.
+
+    Examples
+    --------
+    >>> require_fit(torch.ones(1, 5) > 0, 3, 5)
+    """
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(
+            f"mask must be boolean, True where a query may look: got {got}"
+        )
+    shape = tuple(mask.shape)
+    if (
+        mask.ndim < 2
+        or shape[-2] not in (1, queries)
+        or shape[-1] not in (1, keys)
+    ):
+        raise ValueError(
+            "mask must fit the scores, shape (..., queries, keys) = "
+            f"(..., {queries}, {keys}): got {shape}"
+        )
+
+
 def _sorted_2(below: Rows) -> Rows:
     """Return the sparsemax, given how far each score is below the highest."""
     z = below.clamp(min=-1.0)  # what is lower has no weight either
@@ -191,22 +217,3 @@ def _ranks(rows: Rows) -> Float[Tensor, "keys"]:
 
 def _finite(x: Tensor) -> bool:
     return bool(torch.isfinite(x).all())
-
-
-def _require_fit(mask: Mask, queries: int, keys: int) -> None:
-    """Refuse a mask that is not boolean or would add queries or keys."""
-    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(
-            f"mask must be boolean, True where a query may look: got {got}"
-        )
-    shape = tuple(mask.shape)
-    if (
-        mask.ndim < 2
-        or shape[-2] not in (1, queries)
-        or shape[-1] not in (1, keys)
-    ):
-        raise ValueError(
-            "mask must fit the scores, shape (..., queries, keys) = "
-            f"(..., {queries}, {keys}): got {shape}"
-        )

@@ -49,7 +49,9 @@ __all__ = [
     "tsallis_entropy",
 ]
 
-HALVINGS = 110  # more than a float64 between 1 / keys and 1 has room for
+# No threshold is lower: so far below the highest there is no weight.
+FLOOR = -1.0
+HALVINGS = 110  # then the highest weight has all its digits
 LARGEST = np.finfo(np.float64).max
 
 
@@ -73,12 +75,11 @@ def sparsemax(scores: Rows, *, axis: int = -1) -> Rows:
     [0.75, 0.25, 0.0]
     """
     scores = real("scores", scores, "keys")
-    # What is one or more below the highest has no weight.
-    z = np.maximum(_below_highest(scores, axis), -1.0)
+    z = np.maximum(_below_highest(scores, axis), FLOOR)
     ordered = np.flip(np.sort(z), axis=-1)
     ranks = np.arange(1, z.shape[-1] + 1)
     candidates = (np.cumsum(ordered, axis=-1) - 1.0) / ranks
-    threshold = np.max(candidates, axis=-1, keepdims=True, initial=-1.0)
+    threshold = np.max(candidates, axis=-1, keepdims=True, initial=FLOOR)
     return _as_came(np.maximum(z - threshold, 0.0), scores, axis)
 
 
@@ -101,14 +102,14 @@ def entmax_15(scores: Rows, *, axis: int = -1) -> Rows:
     [0.25, 0.25, 0.25, 0.25, 0.0]
     """
     scores = real("scores", scores, "keys")
-    x = np.maximum(_below_highest(scores, axis) / 2, -1.0)
+    x = np.maximum(_below_highest(scores, axis) / 2, FLOOR)
     ordered = np.flip(np.sort(x), axis=-1)
     ranks = np.arange(1, x.shape[-1] + 1)
     mean = np.cumsum(ordered, axis=-1) / ranks
     variance = np.cumsum(ordered**2, axis=-1) / ranks - mean**2
     candidates = mean - np.sqrt(np.maximum(1 / ranks - variance, 0.0))
-    kept = np.where(candidates <= ordered, candidates, -1.0)
-    threshold = np.max(kept, axis=-1, keepdims=True, initial=-1.0)
+    kept = np.where(candidates <= ordered, candidates, FLOOR)
+    threshold = np.max(kept, axis=-1, keepdims=True, initial=FLOOR)
     return _as_came(np.maximum(x - threshold, 0.0) ** 2, scores, axis)
 
 
@@ -138,16 +139,15 @@ def entmax(scores: Rows, *, alpha: float, axis: int = -1) -> Rows:
     scores = real("scores", scores, "keys")
     alpha = exponent(alpha)
     distance = -_below_highest(scores, axis)
-    low = np.full((*distance.shape[:-1], 1), 1 / max(1, distance.shape[-1]))
-    high = np.ones_like(low)
+    one_a_row = (*distance.shape[:-1], 1)
+    low, high = np.zeros(one_a_row), np.ones(one_a_row)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         short = _total(_weights(distance, middle, alpha)) < 1
         low = np.where(short, middle, low)
         high = np.where(short, high, middle)
     weights = _weights(distance, high, alpha)
-    total = _total(weights)
-    return _as_came(weights / np.where(total > 0, total, 1.0), scores, axis)
+    return _as_came(weights / _total(weights), scores, axis)
 
 
 def masked_sparsemax(scores: Scores, mask: Mask) -> Weights:
@@ -237,9 +237,9 @@ def _below_highest(scores: Array, axis: int) -> Rows:
     """Return what to add to the highest score; `axis` becomes the last."""
     scores = np.moveaxis(scores, axis, -1)
     highest = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
-    # Without a key any shift will do; infinity minus infinity will not.
-    shift = np.where(highest == -np.inf, 0.0, highest)
-    return scores - np.where(shift == np.inf, np.nan, shift)
+    # Infinity less infinity: `_as_came` mends it in a row without a key.
+    with np.errstate(invalid="ignore"):
+        return scores - np.where(highest == np.inf, np.nan, highest)
 
 
 def _as_came(weights: Rows, scores: Array, axis: int) -> Array:

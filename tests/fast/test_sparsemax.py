@@ -93,8 +93,8 @@ def test_single_precision_is_as_good_with_many_keys(alpha):
     # A score of size 10 is rounded by 1e-6 before anything is computed.
     np.testing.assert_allclose(got, exact, atol=2e-6)
     np.testing.assert_allclose(got.sum(dim=-1), 1.0, atol=1e-5)
-    ties = fast.entmax(torch.zeros(100_003), alpha=alpha)
-    np.testing.assert_allclose(ties, 1 / 100_003, rtol=1e-5)
+    ties = fast.entmax(torch.zeros(10_007), alpha=alpha)
+    np.testing.assert_allclose(ties, 1 / 10_007, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -136,6 +136,15 @@ def test_two_keys_split_at_the_difference_that_their_weights_have(alpha):
     assert alone.tolist() == [1.0, 0.0]
 
 
+def test_weights_sum_to_one_where_the_highest_alone_cannot_tell():
+    # For a high alpha the lower weight hangs on the last digit of the higher.
+    first, alpha = 0.95, 30.0
+    gap = (first ** (alpha - 1) - (1 - first) ** (alpha - 1)) / (alpha - 1)
+    got = entmax([gap, 0.0, -1.0], alpha=alpha)
+    near(got.sum(), 1.0)
+    np.testing.assert_allclose(got[0], first, atol=0.1)
+
+
 def test_a_higher_alpha_keeps_fewer_keys():
     row = np.linspace(0, 5, 40)
     counts = [
