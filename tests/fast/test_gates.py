@@ -39,14 +39,15 @@ def test_a_gate_is_the_references(name, bias):
     x, y = pair()
     got = getattr(fast, name)(x, y, weights(bias))
     expected = getattr(reference, name)(x, y, weights(bias))
-    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
     got = fast.sigmoid_tanh_gate(x, y, weights(bias), weights())
     expected = reference.sigmoid_tanh_gate(x, y, weights(bias), weights())
-    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(
         fast.gru_gate(x, y, gru(bias)),
         reference.gru_gate(x, y, gru(bias)),
         rtol=1e-11,
+        atol=1e-12,
     )
 
 

@@ -63,7 +63,9 @@ NAMES = ["input", "output", "highway", "sigmoid tanh"]
 def test_a_gate_is_its_formula(function, formula, seed):
     x, y, gate = some(seed)
     expected = formula(x, y, lambda t: t @ gate.weight, gate.bias)
-    np.testing.assert_allclose(function(x, y, gate), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        function(x, y, gate), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("function", ONE_MAP, ids=NAMES)
