@@ -248,9 +248,5 @@ def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
     """Return the gradient summed over axes along which it was repeated."""
     extra = gradient.ndim - len(shape)
     gradient = gradient.sum(axis=tuple(range(extra)))
-    repeated = [
-        axis
-        for axis, size in enumerate(shape)
-        if size == 1 and gradient.shape[axis] != 1
-    ]
+    repeated = [axis for axis, size in enumerate(shape) if size == 1]
     return gradient.sum(axis=tuple(repeated), keepdims=True)

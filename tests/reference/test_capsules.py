@@ -190,6 +190,20 @@ def test_a_capsule_on_the_wrong_side_of_its_margin_costs():
     ]
 
 
+def test_the_leading_axes_of_a_loss_broadcast():
+    lengths = np.random.default_rng(12).random((2, 3, 5))
+    present = np.random.default_rng(13).random((3, 5)) < 0.4
+    got = margin_loss(lengths, present)
+    assert got.shape == (2, 3)
+    swapped = margin_loss(lengths[0], np.stack([present] * 2))
+    assert swapped.shape == (2, 3)
+    for n, m in np.ndindex(2, 3):
+        alone = margin_loss(lengths[n, m], present[m])
+        np.testing.assert_allclose(got[n, m], alone)
+        alone = margin_loss(lengths[0, m], present[m])
+        np.testing.assert_allclose(swapped[n, m], alone)
+
+
 def test_lists_and_tensors_are_read_and_inputs_left_alone():
     u = draw(11, 3, 5, 7).astype(np.float32)
     u.flags.writeable = False

@@ -195,6 +195,7 @@ def test_the_mask_of_pairs_is_an_outer_product():
     for n, i, j in np.ndindex(2, 5, 7):
         assert mask[n, i, j] == (one[n, i] and two[n, j])
     assert pair_mask(one[0], two).shape == (2, 5, 7)
+    assert pair_mask(one, two[0]).shape == (2, 5, 7)
     assert pair_mask(np.ones((3, 1, 5), bool), two).shape == (3, 2, 5, 7)
     assert pair_mask(one[0, :0], two[0]).shape == (0, 7)
 
@@ -437,8 +438,8 @@ def test_the_penalty_leaves_out_regions_that_no_step_may_see():
         ],
     )
     some = np.array([[True, False], [True, True]])
-    got = doubly_stochastic_penalty([[1.0, 9.0], [0.5, 0.5]], mask=some)
-    assert got == 0.5
+    got = doubly_stochastic_penalty([[1.0, 9.0], [0.5, 0.25]], mask=some)
+    assert got == 0.5**2 + 0.75**2
     assert doubly_stochastic_penalty(np.ones((0, 3))) == 0.0
     assert doubly_stochastic_penalty(np.ones((3, 0))) == 0.0
 
@@ -574,7 +575,9 @@ P = projections(7, 3, 4)
             "k and w_key must agree in key_dim: got k=3, w_key=4",
         ),
         (
-            lambda: region_weights(X, CONTEXT, S, mask=np.ones((7, 5), bool)),
+            lambda: region_weights(
+                np.ones((2, 5, 3)), CONTEXT, S, mask=np.ones((7, 5), bool)
+            ),
             ValueError,
             r"mask must fit the scores, shape \(\.\.\., steps, regions\) = "
             r"\(\.\.\., 5, 7\): got \(7, 5\)",
