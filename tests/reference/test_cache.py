@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from attncourse.reference import blocks, cache, objectives_decoding
 from attncourse.reference.cache import (
     CachedLogits,
+    FullCache,
+    PagedCache,
+    WindowCache,
     add_row,
     block_count,
     blocks_needed,
@@ -305,9 +308,11 @@ def test_a_new_cache_is_empty_and_of_its_sizes():
     assert made.values.shape == (2, 3, 5, 0, 11)
     assert made.lengths.tolist() == [[0] * 3] * 2
     assert made.capacity == 13
+    assert isinstance(made, FullCache)
     assert new_full_cache(groups=5, dim=7).values.shape == (5, 0, 7)
     made = new_window_cache(2, groups=5, dim=7, window=3)
     assert made.values.shape == (2, 5, 3, 7)
+    assert isinstance(made, WindowCache)
     assert not made.keys.any()
     assert made.lengths.tolist() == [0, 0]
     made = new_window_cache(groups=5, dim=7, window=3, value_dim=11)
@@ -316,6 +321,7 @@ def test_a_new_cache_is_empty_and_of_its_sizes():
     assert made.keys.shape == (3, 5, 2, 7)
     assert made.values.shape == (3, 5, 2, 11)
     assert made.uses.tolist() == [0, 0, 0]
+    assert isinstance(made, PagedCache)
     assert made.lengths.shape == (0,)
     made = new_paged_cache(blocks=0, size=1, groups=1, dim=1)
     assert free_count(made) == 0
@@ -371,6 +377,9 @@ def test_extending_writes_where_each_sequence_ends():
     held = extend(held, k + 3, 10 * k)
     assert held.keys[..., 0].tolist() == [[[1, 2, 4, 5]], [[3, 6, 12, 0]]]
     assert held.values[0, 0, :, 0].tolist() == [10, 20, 10, 20]
+    nothing = new_full_cache(2, groups=1, dim=1)
+    assert extend(nothing, k, k, counts=0).keys.shape == (2, 1, 0, 1)
+    assert extend(nothing, k[:, :, :1], k[:, :, :1]).keys.shape[2] == 1
 
 
 # --- blocks ----------------------------------------------------------------

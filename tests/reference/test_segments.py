@@ -20,6 +20,7 @@ from attncourse.reference.segments import (
     RelativeProjections,
     SegmentLayer,
     Stack,
+    Terms,
     distance_encodings,
     earliest_seen,
     evaluation_gain,
@@ -251,6 +252,7 @@ def test_each_term_is_what_its_name_says():
     distances = some_distances(2, 2, 7, 5)
     r, u, v = distances
     terms = score_terms(q, k, distances)
+    assert isinstance(terms, Terms)
     assert {term.shape for term in terms} == {(2, 3, 7)}
     h, i, j = 1, 2, 3
     row = r[h, 6 - (i + 4 - j)]
