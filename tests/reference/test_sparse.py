@@ -333,6 +333,7 @@ def test_random_layouts_draw_without_repetition():
 
 def test_density_is_the_share_of_kept_tiles():
     assert density([[True, False], [False, False]]) == 0.25
+    assert density([[True]]) == 1.0
     assert density(np.zeros((0, 3), bool)) == 0.0
     layout = unite_masks(
         window_layout(8, 8, behind=1, ahead=1),
