@@ -71,6 +71,7 @@ examples:
   attncourse bench
   attncourse bench --lengths 128 512 --rounds 3
   attncourse bench --lengths 256 2048 4096 8192 --json measured.json
+  attncourse bench --picture measured.svg
 """
 
 
@@ -132,9 +133,14 @@ def parser() -> argparse.ArgumentParser:
         "--lengths",
         nargs="+",
         type=_positive,
-        default=[256, 1024, 2048],
         metavar="N",
         help="positions of a sequence",
+    )
+    bench.add_argument(
+        "--gpu", action="store_true", help="the Triton kernels on a GPU"
+    )
+    bench.add_argument(
+        "--tune", action="store_true", help="with --gpu: try other tiles"
     )
     bench.add_argument(
         "--rounds",
@@ -145,6 +151,12 @@ def parser() -> argparse.ArgumentParser:
     )
     bench.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers, too"
+    )
+    bench.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="draw them, too: .svg, .png or .pdf",
     )
     bench.set_defaults(run=_bench)
     return whole
@@ -186,23 +198,33 @@ def _class(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from attncourse.bench import report
 
-    lengths = [str(each) for each in options.lengths]
-    command = ["attncourse", "bench", "--lengths", *lengths]
+    if options.tune and not options.gpu:
+        print("attncourse: --tune needs --gpu", file=sys.stderr)
+        return 2
+    usual = [2048, 4096, 8192, 16384] if options.gpu else [256, 1024, 2048]
+    chosen = options.lengths or usual
+    command = ["attncourse", "bench"]
+    command += ["--gpu"] * options.gpu + ["--tune"] * options.tune
+    command += ["--lengths", *map(str, chosen)]
     command += ["--rounds", str(options.rounds)]
-    if options.json is not None:
-        folder = options.json.resolve().parent
-        if not folder.is_dir():
-            print(
-                f"attncourse: the folder must exist: got {folder}",
-                file=sys.stderr,
-            )
-            return 2
-    return report.run(
-        options.lengths,
-        rounds=options.rounds,
-        json_file=options.json,
-        command=" ".join(command),
-    )
+    if options.picture and options.gpu:
+        print("attncourse: --gpu has no --picture", file=sys.stderr)
+        return 2
+    try:
+        report.require_files(options.json, options.picture)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"attncourse: {error}", file=sys.stderr)
+        return 2
+    settings = {
+        "rounds": options.rounds,
+        "json_file": options.json,
+        "command": " ".join(command),
+    }
+    if options.gpu:
+        from attncourse.bench import gpu
+
+        return gpu.run(chosen, tune=options.tune, **settings)
+    return report.run(chosen, picture_file=options.picture, **settings)
 
 
 def _positive(text: str) -> int:
@@ -228,6 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         extra = {"nbgrader", "jupytext", "nbformat", "nbclient", "traitlets"}
         extras = {**dict.fromkeys(extra, "grading"), "torch": "torch"}
+        extras["matplotlib"] = "book"
         name = extras.get((error.name or "").partition(".")[0])
         if name is None:
             raise

@@ -2,12 +2,13 @@
 
 import json
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import torch
 
 from attncourse import cli
-from attncourse.bench import cpu, report, timing
+from attncourse.bench import cpu, picture, report, timing
 
 ROW = {
     *("name", "length", "threads", "ours_ms", "sdpa_ms", "ratio", "target"),
@@ -16,11 +17,16 @@ ROW = {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    file = tmp_path_factory.mktemp("bench") / "cpu.json"
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
     arguments = ["bench", "--lengths", "7", "263", "--rounds", "1"]
-    assert cli.main([*arguments, "--json", str(file)]) == 0
-    return json.loads(file.read_text(encoding="utf-8"))
+    arguments += ["--json", str(folder / "cpu.json")]
+    assert cli.main([*arguments, "--picture", str(folder / "cpu.svg")]) == 0
+    return json.loads((folder / "cpu.json").read_text(encoding="utf-8"))
 
 
 def test_every_case_is_measured_against_its_goal(found):
@@ -94,6 +100,70 @@ def test_the_table_has_a_line_for_each_case(found):
     assert line.endswith(f"! {'#' * 20}")
 
 
+def texts(file):
+    """Return what one can read in an SVG."""
+    root = ElementTree.parse(file).getroot()
+    found = root.iter("{http://www.w3.org/2000/svg}text")
+    return ["".join(each.itertext()).strip() for each in found]
+
+
+def test_the_picture_has_a_line_for_each_case(found, folder):
+    shown = texts(folder / "cpu.svg")
+    for row in found["rows"]:
+        assert f"{row['name']}  {row['length']}" in shown
+        assert any(each.startswith(f"{row['ratio']:.2f}") for each in shown)
+    assert any(found["device"]["name"] in each for each in shown)
+    busy = any("while the machine was busy" in each for each in shown)
+    assert busy == found["busy"]
+
+
+GOALS = [
+    {"name": "a", "length": 7, "ratio": 0.5, "target": 1.0},
+    {"name": "b", "length": 9, "ratio": 0.25, "target": None},
+    {"name": "a", "length": 5, "ratio": 1.5, "target": 1.25},
+]
+
+
+def test_the_picture_says_in_words_and_shapes_which_goals_are_missed(
+    found, tmp_path
+):
+    file = tmp_path / "goals.svg"
+    picture.draw({**found, "rows": GOALS, "busy": True}, file)
+    shown = texts(file)
+    assert [each for each in shown if "goal" in each] == [
+        "1.50 (goal 1.25)",
+        "goal met",
+        "goal missed",
+        "no goal",
+        "goal",
+    ]
+    # The cases of one name stand together, short ones first.
+    assert [each for each in shown if each[:3] in ("a  ", "b  ")] == [
+        "a  5",
+        "a  7",
+        "b  9",
+    ]
+    looks = picture.LOOKS.values()
+    assert len({look.marker for look in looks}) == len(looks)
+    assert [picture.verdict(row) for row in GOALS] == [
+        "met",
+        "no goal",
+        "missed",
+    ]
+    assert picture.verdict({"ratio": 1.0, "target": 1.0}) == "met"
+    picture.draw({**found, "rows": GOALS[1:2]}, file)
+    assert "goal missed" not in texts(file)
+
+
+def test_a_picture_is_written_in_the_kind_that_its_name_tells(found, tmp_path):
+    measured = {**found, "rows": GOALS}
+    for name in ("one.svg", "two.svg", "three.PNG"):
+        picture.draw(measured, tmp_path / name)
+    one, two = ((tmp_path / f"{n}.svg").read_bytes() for n in ("one", "two"))
+    assert one == two
+    assert (tmp_path / "three.PNG").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("length", [7, 263, 601])
 def test_both_sides_of_a_case_compute_the_same(length):
     for case in cpu.cases([length]):
@@ -136,6 +206,15 @@ def test_wrong_options_are_told(capsys, tmp_path):
     absent = tmp_path / "absent" / "cpu.json"
     assert cli.main(["bench", "--json", str(absent)]) == 2
     assert "the folder must exist" in capsys.readouterr().err
+    assert cli.main(["bench", "--picture", str(absent)]) == 2
+    assert "the folder must exist" in capsys.readouterr().err
+    assert cli.main(["bench", "--picture", str(tmp_path / "speed.gif")]) == 2
+    assert (
+        "a picture's name must end in .svg, .png, .pdf: got speed.gif"
+        in capsys.readouterr().err
+    )
+    assert cli.main(["bench", "--gpu", "--picture", "speed.svg"]) == 2
+    assert "--gpu has no --picture" in capsys.readouterr().err
 
 
 def test_without_torch_the_command_says_what_to_install(monkeypatch, capsys):
@@ -148,6 +227,14 @@ def test_without_torch_the_command_says_what_to_install(monkeypatch, capsys):
     assert 'pip install "attncourse[torch]"' in capsys.readouterr().err
 
 
+def test_without_matplotlib_the_command_says_what_to_install(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert cli.main(["bench", "--picture", str(tmp_path / "speed.svg")]) == 2
+    assert 'pip install "attncourse[book]"' in capsys.readouterr().err
+
+
 def test_no_rounds_are_refused():
     with pytest.raises(ValueError, match="rounds must be at least 1: got 0"):
         timing.compare(int, int, rounds=0)
@@ -157,5 +244,5 @@ def test_the_help_has_examples_and_the_options(capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main(["bench", "--help"])
     shown = capsys.readouterr().out
-    for word in ("examples:", "--lengths", "--rounds", "--json"):
+    for word in ("examples:", "--lengths", "--rounds", "--json", "--picture"):
         assert word in shown

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from attncourse import __version__
-from attncourse.bench import cpu
+from attncourse.bench import cpu, picture
 
 METHOD = (
     "Each round times both ways one after the other; `ratio` is the median "
@@ -29,13 +29,11 @@ def run(
     *,
     rounds: int,
     json_file: Path | None = None,
+    picture_file: Path | None = None,
     command: str = "",
 ) -> int:
-    """Measure, print a table, write JSON if asked, and return 0."""
-    if json_file is not None and not json_file.parent.is_dir():
-        raise FileNotFoundError(
-            f"the folder of the JSON file must exist: got {json_file}"
-        )
+    """Measure, print a table, write JSON and a picture if asked; return 0."""
+    require_files(json_file, picture_file)
     load = load_average()
     chosen = list(cpu.cases(lengths))
     rows = []
@@ -53,7 +51,21 @@ def run(
         text = json.dumps(found, indent=1, ensure_ascii=False)
         json_file.write_text(text + "\n", encoding="utf-8")
         print(f"written: {json_file}")
+    if picture_file is not None:
+        picture.draw(found, picture_file)
+        print(f"written: {picture_file}")
     return 0
+
+
+def require_files(json_file: Path | None, picture_file: Path | None) -> None:
+    """Require that both can be written, before minutes go by."""
+    for file in (json_file, picture_file):
+        if file is not None and not file.resolve().parent.is_dir():
+            raise FileNotFoundError(
+                f"the folder must exist: got {file.resolve().parent}"
+            )
+    if picture_file is not None:
+        picture.require_kind(picture_file)
 
 
 def circumstances(load: float | None, command: str) -> dict:
