@@ -19,7 +19,7 @@ from attncourse.shapes import (
 Rows = Float[Tensor, "*batch keys"]
 Mask = Bool[Tensor, SCORES]
 
-# More than the type has room for between 1 / keys and 1.
+# Then the highest weight has all its digits, for many millions of keys.
 HALVINGS = {torch.float32: 50, torch.float64: 85}
 
 
@@ -190,16 +190,21 @@ def _sorted_15(below: Rows) -> Rows:
 
 def _bisected(distance: Rows, alpha: float) -> Rows:
     """Return the entmax; see `attncourse.reference.sparsemax.entmax`."""
-    low = torch.full_like(distance[..., :1], 1 / distance.shape[-1])
-    high = torch.ones_like(low)
+    high = torch.ones_like(distance[..., :1])
+    low = torch.zeros_like(high)
     for _ in range(HALVINGS[distance.dtype]):
         middle = (low + high) / 2
-        total = _weights(distance, middle, alpha).sum(dim=-1, keepdim=True)
-        low = torch.where(total < 1, middle, low)
-        high = torch.where(total < 1, high, middle)
-    weights = _weights(distance, high, alpha)
-    total = weights.sum(dim=-1, keepdim=True)
-    return weights / torch.where(total == 0, 1.0, total)
+        short = _total(_weights(distance, middle, alpha)) < 1
+        low = torch.where(short, middle, low)
+        high = torch.where(short, high, middle)
+    below, above = (_weights(distance, h, alpha) for h in (low, high))
+    # Every weight lies between the two; so does the sum of one.
+    share = (1 - _total(below)) / (_total(above) - _total(below))
+    return below + share * (above - below)
+
+
+def _total(weights: Rows) -> Tensor:
+    return weights.sum(dim=-1, keepdim=True)
 
 
 def _weights(distance: Rows, highest: Tensor, alpha: float) -> Rows:

@@ -136,18 +136,21 @@ def entmax(scores: Rows, *, alpha: float, axis: int = -1) -> Rows:
     >>> entmax([1.0, 0.5, -2.0], alpha=2).round(6).tolist()
     [0.75, 0.25, 0.0]
     """
-    scores = real("scores", scores, "keys")
-    alpha = exponent(alpha)
+    scores, alpha = real("scores", scores, "keys"), exponent(alpha)
+    if not scores.size:
+        return scores
     distance = -_below_highest(scores, axis)
-    one_a_row = (*distance.shape[:-1], 1)
-    low, high = np.zeros(one_a_row), np.ones(one_a_row)
+    high = np.ones((*distance.shape[:-1], 1))
+    low = np.zeros_like(high)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         short = _total(_weights(distance, middle, alpha)) < 1
         low = np.where(short, middle, low)
         high = np.where(short, high, middle)
-    weights = _weights(distance, high, alpha)
-    return _as_came(weights / _total(weights), scores, axis)
+    below, above = (_weights(distance, h, alpha) for h in (low, high))
+    # Every weight lies between the two; so does the sum of one.
+    share = (1 - _total(below)) / (_total(above) - _total(below))
+    return _as_came(below + share * (above - below), scores, axis)
 
 
 def masked_sparsemax(scores: Scores, mask: Mask) -> Weights:

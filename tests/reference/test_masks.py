@@ -475,9 +475,9 @@ ODD = [[True, False]]
             r"got query_globals \(2,\), key_globals \(3,\)",
         ),
         (
-            lambda: block_mask(ODD, block=2, queries=3, keys=3),
+            lambda: block_mask(ODD, block=2, queries=3, keys=5),
             ValueError,
-            r"layout must have 2 x 2 blocks: got shape \(1, 2\)",
+            r"layout must have 2 x 3 blocks: got shape \(1, 2\)",
         ),
         (
             lambda: block_mask(ODD, block=0, queries=1, keys=3),

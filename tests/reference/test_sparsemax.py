@@ -136,13 +136,15 @@ def test_two_keys_split_at_the_difference_that_their_weights_have(alpha):
     assert alone.tolist() == [1.0, 0.0]
 
 
-def test_weights_sum_to_one_where_the_highest_alone_cannot_tell():
-    # For a high alpha the lower weight hangs on the last digit of the higher.
-    first, alpha = 0.95, 30.0
+@pytest.mark.parametrize("alpha", [8.0, 12.0, 30.0])
+def test_low_weights_are_right_though_they_hang_on_the_last_digit(alpha):
+    # Here the last digit of the highest weight moves the other by a tenth.
+    first = np.array([0.9, 0.95])
     gap = (first ** (alpha - 1) - (1 - first) ** (alpha - 1)) / (alpha - 1)
-    got = entmax([gap, 0.0, -1.0], alpha=alpha)
-    near(got.sum(), 1.0)
-    np.testing.assert_allclose(got[0], first, atol=0.1)
+    got = entmax(np.stack([gap, 0 * gap, 0 * gap - 1], axis=-1), alpha=alpha)
+    np.testing.assert_allclose(got[:, 0], first, rtol=1e-14)
+    np.testing.assert_allclose(got[:, 1], 1 - first, rtol=1e-13)
+    near(got.sum(axis=-1), 1.0)
 
 
 def test_a_higher_alpha_keeps_fewer_keys():
