@@ -32,7 +32,7 @@ class Visible(NamedTuple):
     behind: int | None = None
 
 
-class Flash(torch.autograd.Function):
+class _Flash(torch.autograd.Function):
     """Both passes over four axes: batch, heads, rows, width."""
 
     @staticmethod
@@ -74,7 +74,7 @@ def attend(q, k, v, visible: Visible) -> Tensor:
         torch.nn.functional.pad(x, (0, -x.shape[3] % step)) for x in (q, k, v)
     )
     padded(max(widths))
-    return Flash.apply(q, k, v, scale, visible)[..., : widths[1]]
+    return _Flash.apply(q, k, v, scale, visible)[..., : widths[1]]
 
 
 def fit(x: Tensor) -> Tensor:
