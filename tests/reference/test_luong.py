@@ -353,7 +353,8 @@ def test_steps_are_the_decoder_and_count_themselves():
         return global_attention(q @ np.ones((5, 7)), memory)
 
     whole = input_feeding_decoder([1, 2, 3], state, attend, w)
-    assert seen[1:] == [[0], [1], [2]]
+    # The first look tells the shapes, from where the decoder begins.
+    assert seen == [[0], [0], [1], [2]]
     before = Before(state, np.zeros(6))
     for t in range(3):
         step = input_feeding_step(t + 1, before, attend, w)
@@ -362,6 +363,23 @@ def test_steps_are_the_decoder_and_count_themselves():
         close(logits, whole.logits[t])
         close(alignment, whole.alignment[t])
     assert before.position == 3
+
+
+def test_tokens_of_a_step_may_share_what_the_last_has_left():
+    rng = np.random.default_rng(19)
+    w, memory = decoder_weights(rng), rng.normal(size=(7, 8))
+
+    def attend(q, at):
+        return global_attention(q @ np.ones((5, 7)), memory)
+
+    before = Before(rng.normal(size=5), rng.normal(size=6))
+    got = input_feeding_step([1, 2, 3], before, attend, w)
+    for n in range(3):
+        alone = input_feeding_step(n + 1, before, attend, w)
+        close(got.logits[n], alone.logits)
+    spread = Before(before.state, np.tile(before.attentional, (2, 3, 1)))
+    again = input_feeding_step([1, 2, 3], spread, attend, w)
+    close(again.logits[1], got.logits)
 
 
 def test_what_was_read_is_fed_to_the_next_step():
@@ -583,6 +601,27 @@ S, M = np.ones((3, 7)), np.ones((7, 5))
             ),
             ValueError,
             "leading axes of context and state must broadcast",
+        ),
+        (
+            lambda: input_feeding_step(
+                [1, 2],
+                Before(np.ones(5), np.ones((3, 6))),
+                None,
+                decoder_weights(np.random.default_rng(0)),
+            ),
+            ValueError,
+            "leading axes of tokens and fed must broadcast: "
+            r"got tokens \(2,\), fed \(3,\)",
+        ),
+        (
+            lambda: input_feeding_decoder(
+                [[1], [2]],
+                np.ones((3, 5)),
+                lambda q, at: (q, np.ones((3, 1, 7))),
+                decoder_weights(np.random.default_rng(0)),
+            ),
+            ValueError,
+            "leading axes of tokens and state must broadcast",
         ),
         (
             lambda: input_feeding_decoder(
