@@ -57,7 +57,7 @@ def attention_weights(
     if mask is None:
         return softmax(q @ k.mT * scale)
     _require_fit(mask, q.shape[-2], k.shape[-2])
-    scores = _scores(q, k, mask) * scale
+    scores = pair_products(q, k, mask=mask) * scale
     return masked_softmax(scores, mask)
 
 
@@ -82,30 +82,74 @@ def attention(
     [0.25, 0.25, 0.25, 0.25]
     """
     weights = attention_weights(q, k, mask=mask)
+    return weighted_sum(weights, v, mask=mask)
+
+
+def weighted_sum(
+    weights: Weights, v: Values, *, mask: Mask | None = None
+) -> Output:
+    r"""Return, for each query, the sum of the values by their weights.
+
+    .. math:: o_i = \sum_{j : M_{ij}} a_{ij}\, v_j
+
+    A value that `mask` forbids stays out even if it is NaN: of the output,
+    to the last bit, and of every gradient.
+
+    Source: as in `reference.dense.weighted_sum`.
+
+    Examples
+    --------
+    >>> halves = torch.tensor([[0.5, 0.5, 0.0]])
+    >>> v, mask = torch.tensor([[2.0], [4.0], [torch.nan]]), halves > 0
+    >>> weighted_sum(halves, v, mask=mask).item()
+    3.0
+    """
     _require_real("v", v, "keys value_dim")
     require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
     require_broadcast(weights=tuple(weights.shape[:-2]), v=tuple(v.shape[:-2]))
-    if mask is None or _finite(v):
+    if mask is None or bool((finite := torch.isfinite(v)).all()):
         return weights @ v
-    # Zero times NaN is NaN, so a zero weight is not enough. torch.where
-    # also keeps the forbidden entries out of the backward pass.
+    # Zero times NaN is NaN, so a zero weight is not enough.
+    clean = weights @ torch.where(finite, v, 0.0)
+    kind = weights.dtype
+    spoiled = mask.expand(weights.shape).to(kind) @ (~finite).to(kind) > 0
+    if not bool(spoiled.any()):
+        return clean
+    # torch.where keeps the forbidden entries out of the backward pass, too.
     seen = torch.where(mask[..., None], v[..., None, :, :], 0.0)
-    return (weights[..., None] * seen).sum(dim=-2)
+    return torch.where(spoiled, (weights[..., None] * seen).sum(-2), clean)
 
 
-def _scores(q: Queries, k: Keys, mask: Mask) -> Weights:
-    """Return all products of queries and keys that may meet."""
-    if _finite(q) and _finite(k):
+def pair_products(q: Queries, k: Keys, *, mask: Mask) -> Weights:
+    r"""Return the products of queries and keys that may meet.
+
+    .. math:: s_{ij} = q_i \cdot k_j
+
+    What stands in a row that meets nothing has no influence on any other
+    product, to the last bit, nor on any gradient. Where `mask` is False
+    the result is a finite number without a meaning.
+
+    Source: as in `reference.scores.dot_scores`.
+
+    Examples
+    --------
+    >>> k, mask = torch.tensor([[2.0], [torch.nan]]), torch.eye(1, 2) > 0
+    >>> pair_products(torch.tensor([[3.0]]), k, mask=mask)[0, 0].item()
+    6.0
+    """
+    good_q = torch.isfinite(q).all(dim=-1, keepdim=True)
+    good_k = torch.isfinite(k).all(dim=-1, keepdim=True)
+    if bool(good_q.all()) and bool(good_k.all()):
         return q @ k.mT
+    clean = torch.where(good_q, q, 0.0) @ torch.where(good_k, k, 0.0).mT
+    spoiled = mask & ~(good_q & good_k.mT)
+    if not bool(spoiled.any()):
+        return clean
     # The pairs are formed one by one, so that no gradient mixes them.
-    met = mask[..., None]
+    met = spoiled[..., None]
     left = torch.where(met, q[..., :, None, :], 0.0)
     right = torch.where(met, k[..., None, :, :], 0.0)
-    return (left * right).sum(dim=-1)
-
-
-def _finite(x: Tensor) -> bool:
-    return bool(torch.isfinite(x).all())
+    return torch.where(spoiled, (left * right).sum(dim=-1), clean)
 
 
 def _require_real(name: str, value: Tensor, axes: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import nn
 
-from attncourse.fast.dense import attention_weights
+from attncourse.fast.dense import attention_weights, weighted_sum
 from attncourse.fast.heads import (
     Projections,
     mask_every_head,
@@ -21,9 +21,9 @@ from attncourse.fast.heads import (
 )
 from attncourse.shapes import SCORES, count
 
-Tokens = Float[Tensor, "*#batch tokens width"]
-Mask = Bool[Tensor, SCORES]
-Activation = Callable[[Tensor], Tensor]
+Tokens = Float[torch.Tensor, "*#batch tokens width"]
+Mask = Bool[torch.Tensor, SCORES]
+Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
 class MultiHeadAttention(nn.Module):
@@ -94,7 +94,7 @@ class MultiHeadAttention(nn.Module):
         mask = mask_every_head(mask)
         q, k, v = project_heads(x, context, p, heads=self.heads)
         weights = self.drop(attention_weights(q, k, mask=mask))
-        read = _weighted_sum(weights, v, mask)
+        read = weighted_sum(weights, v, mask=mask)
         return project(merge_heads(read), p.w_output, p.b_output)
 
 
@@ -190,13 +190,3 @@ def _linear(rows: int, columns: int, bias: bool) -> nn.Linear:
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def _weighted_sum(
-    weights: Float[Tensor, SCORES], v: Tensor, mask: Mask | None
-) -> Tensor:
-    """Return sums of values; a forbidden one stays out even if it is NaN."""
-    if mask is None or bool(torch.isfinite(v).all()):
-        return weights @ v
-    seen = torch.where(mask[..., None], v[..., None, :, :], 0.0)
-    return (weights[..., None] * seen).sum(dim=-2)

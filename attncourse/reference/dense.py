@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from attncourse.reference.softmax import masked_softmax, softmax
 from attncourse.shapes import (
@@ -71,10 +70,35 @@ def attention(
     [0.25, 0.25, 0.25, 0.25]
     """
     weights = attention_weights(q, k, mask=mask)
+    return weighted_sum(weights, v, mask=mask)
+
+
+def weighted_sum(
+    weights: Weights, v: Values, *, mask: Mask | None = None
+) -> Output:
+    r"""Return, for each query, the sum of the values by their weights.
+
+    .. math:: o_i = \sum_{j : M_{ij}} a_{ij}\, v_j
+
+    A value that `mask` forbids stays out even if it is NaN, which a weight
+    of zero would not achieve: zero times NaN is NaN.
+
+    Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
+
+    Examples
+    --------
+    >>> halves, v = np.array([[0.5, 0.5, 0.0]]), [[2.0], [4.0], [np.nan]]
+    >>> weighted_sum(halves, v, mask=np.array([[True, True, False]])).tolist()
+    [[3.0]]
+    """
+    weights = real("weights", weights, "queries keys")
     v = real("v", v, "keys value_dim")
     require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
     require_broadcast(weights=weights.shape[:-2], v=v.shape[:-2])
-    return _weighted_sum(weights, v, mask)
+    if mask is None or np.isfinite(v).all():
+        return np.einsum("...qk,...kv->...qv", weights, v)
+    seen = np.where(np.asarray(mask)[..., None], v[..., None, :, :], 0.0)
+    return np.einsum("...qk,...qkv->...qv", weights, seen)
 
 
 def attention_backward(
@@ -120,21 +144,11 @@ def attention_backward(
     dscores = np.where(allowed, weights * (dweights - inner), 0.0)
     dscores = dscores / np.sqrt(q.shape[-1])
     turned = None if mask is None else np.swapaxes(mask, -1, -2)
-    dq = _weighted_sum(dscores, k, mask)
-    dk = _weighted_sum(np.swapaxes(dscores, -1, -2), q, turned)
-    dv = _weighted_sum(np.swapaxes(weights, -1, -2), upstream, turned)
+    dq = weighted_sum(dscores, k, mask=mask)
+    dk = weighted_sum(np.swapaxes(dscores, -1, -2), q, mask=turned)
+    turned_weights = np.swapaxes(weights, -1, -2)
+    dv = weighted_sum(turned_weights, upstream, mask=turned)
     return _sum_to(dq, q.shape), _sum_to(dk, k.shape), _sum_to(dv, v.shape)
-
-
-def _weighted_sum(
-    weights: Weights, rows: Values, mask: Mask | None
-) -> Float[Array, "*batch queries value_dim"]:
-    """Return sums of `rows`; a forbidden row stays out even if it is NaN."""
-    if mask is None or np.isfinite(rows).all():
-        return np.einsum("...qk,...kv->...qv", weights, rows)
-    # Zero times NaN is NaN, so a zero weight is not enough.
-    shares = weights[..., None] * rows[..., None, :, :]  # queries keys dim
-    return np.sum(np.where(np.asarray(mask)[..., None], shares, 0.0), axis=-2)
 
 
 def _fitting(mask: Mask, scores: tuple[int, ...]) -> Mask:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.shapes import (
     Array,
     Keys,
@@ -186,7 +187,7 @@ def partial_attention(
     weights = exponentials / np.maximum(total, 1.0)[..., None]
     with np.errstate(divide="ignore"):  # a query that sees nothing: -inf
         lse = highest + np.log(total)
-    output = _weighted_sum(weights, v, mask)
+    output = weighted_sum(weights, v, mask=mask)
     return Partial(output, np.broadcast_to(lse, output.shape[:-1]))
 
 
@@ -246,15 +247,6 @@ def _shift(highest: Array) -> Array:
 def _tiles(length: int, tile: int) -> list[slice]:
     """Return slices that cut an axis into tiles; the last may be short."""
     return [slice(at, at + tile) for at in range(0, length, tile)]
-
-
-def _weighted_sum(weights: Array, v: Values, mask: Mask) -> Output:
-    """Return sums of values; a forbidden value stays out even if NaN."""
-    if np.isfinite(v).all():
-        return np.einsum("...qk,...kv->...qv", weights, v)
-    # Zero times NaN is NaN, so a zero weight is not enough.
-    shares = weights[..., None] * v[..., None, :, :]  # queries keys value_dim
-    return np.sum(np.where(mask[..., None], shares, 0.0), axis=-2)
 
 
 def _checked(

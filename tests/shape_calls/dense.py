@@ -6,6 +6,7 @@ RNG = np.random.default_rng(3)
 Q, K = RNG.normal(size=(2, 3, 5)), RNG.normal(size=(2, 7, 5))
 V = RNG.normal(size=(2, 7, 11))
 UPSTREAM = RNG.normal(size=(2, 3, 11))
+WEIGHTS = RNG.random(size=(2, 3, 7))
 MASK = np.ones((3, 7), bool)
 
 CALLS = {
@@ -14,6 +15,10 @@ CALLS = {
         ((Q, K, V), {}),
         ((Q[0], K, V), {}),
         ((Q, K, V), {"mask": MASK}),
+    ],
+    "dense.weighted_sum": [
+        ((WEIGHTS, V), {}),
+        ((WEIGHTS[0], V), {"mask": MASK}),
     ],
     "dense.attention_backward": [
         ((Q, K, V, UPSTREAM), {}),
