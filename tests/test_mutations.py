@@ -80,6 +80,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "short = _total(_weights(distance, middle, alpha)) < 1",
         "short = _total(_weights(distance, middle, alpha)) <= 1",
     ): "where the sum is one, both ends of the interval close in on it",
+    (
+        "spatial",
+        "seen = np.where(weights == 0, 0.0, pixels)",
+        "seen = np.where(weights == 0, 1.0, pixels)",
+    ): NO_WEIGHT,
+    (
+        "crossmodal_regions",
+        "seen = np.where(allowed[..., None], regions[..., None, :, :], 0.0)",
+        "seen = np.where(allowed[..., None], regions[..., None, :, :], 1.0)",
+    ): NO_WEIGHT,
 }
 
 

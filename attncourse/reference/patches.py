@@ -260,7 +260,8 @@ def new_vision_transformer(
     rows, columns = grid_of(sizes.height, sizes.width, patch=patch)
     shape = (dim, count("channels", sizes.channels), patch, patch)
     bound = np.sqrt(6 / (dim + np.prod(shape[1:])))
-    seeds = rng.integers(2**32, size=count("layers", sizes.layers, least=0))
+    layers = count("layers", sizes.layers, least=0)
+    seeds = rng.integers(np.iinfo(np.int64).max, size=layers)
     norm = NormWeights(np.ones(dim), np.zeros(dim))
     return VisionTransformer(
         rng.uniform(-bound, bound, size=shape),
