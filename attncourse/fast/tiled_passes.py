@@ -27,8 +27,7 @@ Read = tuple[Heads, Heads, Heads]  # weighted sum, sum of weights, shift
 
 ROWS = 256
 TILE = 256 * 2048  # scores at once: 2 MiB in single precision
-SMALL = 256 * 512  # scores that may be passed over some more times
-SHORT = 512  # keys up to which heads share a tile
+SMALL = 256 * 512  # scores of a head that may share a tile, see `forward`
 LOG2_E = math.log2(math.e)
 
 
@@ -227,9 +226,9 @@ def width(q: Heads, tiles: int) -> int:
 def together(q: Heads, k: Heads, tiles: int) -> tuple[int, int]:
     """Return how many heads share a tile, and the scores it has room for."""
     scores = min(ROWS, q.shape[1]) * min(width(q, tiles), k.shape[1])
-    heads = 1
-    if k.shape[1] <= SHORT:
-        heads = min(len(q), max(1, TILE // tiles // scores))
+    if scores > SMALL:
+        return 1, scores
+    heads = min(len(q), max(1, TILE // tiles // scores))
     return heads, heads * scores
 
 
