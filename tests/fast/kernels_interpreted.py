@@ -119,12 +119,12 @@ def test_tiles_change_nothing(monkeypatch, rows, columns):
 @pytest.mark.parametrize("name", ["full", "causal", "narrow"])
 def test_shared_heads_are_those_of_repeated_keys(name):
     function = VARIANTS[name][0]
-    q, _, _ = triple(3, batch=(2, 3, 2))
-    _, k, v = triple(4, batch=(2, 3, 1))
+    q, _, _ = triple(3, batch=(2, 2, 2), queries=33)
+    _, k, v = triple(4, batch=(2, 2, 1), keys=19)
     ours = both_passes(function, q, k, v)
 
     def repeated(q, k, v):
-        many = (each.expand(2, 3, 2, *each.shape[-2:]) for each in (k, v))
+        many = (each.expand(2, 2, 2, *each.shape[-2:]) for each in (k, v))
         return function(q, *(each.contiguous() for each in many))
 
     for one, other in zip(ours, both_passes(repeated, q, k, v), strict=True):
@@ -177,12 +177,12 @@ def test_inputs_need_not_lie_one_after_the_other():
 
 
 def test_what_holds_bit_for_bit():
-    q, k, v = triple(12, batch=(2, 3), queries=48, keys=48)
+    q, k, v = triple(12, batch=(2, 2), queries=48, keys=48)
     for function, _ in list(VARIANTS.values())[:3]:
         whole = function(q, k, v)
         assert torch.equal(whole, function(q, k, v))
         assert torch.equal(whole[1:], function(q[1:], k[1:], v[1:]))
-        order = [2, 0, 1]
+        order = [1, 0]
         turned = function(q[:, order], k[:, order], v[:, order])
         assert torch.equal(whole[:, order], turned)
         assert torch.equal(function(q, k, 2 * v), 2 * whole)
@@ -290,7 +290,7 @@ def test_a_gpu_is_not_asked_for_while_interpreting():
 # How exact, and that the rule notices what it must.
 
 FAULTS = {
-    "missing rescale": ("v, so_far * rescale[:, None],", "v, so_far,", 3),
+    "missing rescale": ("so_far * rescale[:, None]", "so_far", 3),
     "dropped tile": (
         "        whole, whole_end, scale,",
         "        whole, whole_end - COLUMNS, scale,",
