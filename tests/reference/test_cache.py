@@ -573,7 +573,11 @@ def test_what_does_not_fit_is_named(kind):
     q, k, v = triple(0, 2, heads=4, groups=2, tokens=3)
     step = STEPS[kind]
     wrong = [
-        ((q[:1], k, v), r"q must have the leading axes of the cache: got q"),
+        (
+            (q[:1], k, v),
+            r"q must have the leading axes of the cache: got q \(1,\), "
+            r"cache \(2,\)$",
+        ),
         ((q[:, :, :2], k, v), "q and k must agree in tokens: got q=2, k=3"),
         ((q, k, v[:, :, :2]), "k and v must agree in tokens: got k=3, v=2"),
         ((q, k[:, :1], v), r"k must fit the cache, shape \(2, 2, 3, 4\): got"),
@@ -586,7 +590,10 @@ def test_what_does_not_fit_is_named(kind):
     for counts, message in (
         ([1, 4], "counts must lie between 0 and tokens=3: got 1 to 4"),
         ([-1, 2], "counts must lie between 0 and tokens=3: got -1 to 2"),
-        ([1, 2, 3], r"counts must have one number for each sequence \(2,\)"),
+        (
+            [1, 2, 3],
+            r"counts must have one number for each sequence \(2,\): got \(3,\)",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             step(q, k, v, held, counts=np.array(counts))
