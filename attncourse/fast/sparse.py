@@ -59,7 +59,7 @@ def attention(
     block : queries, and keys, of a tile.
 
     Source: Child et al. (2019), "Generating Long Sequences with Sparse
-    Transformers", sections 4.2 and 5.4.
+    Transformers", sections 4.2 and 5.5.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def causal_attention(
     that sees nothing gets zeros; NaN in the future has no influence.
 
     Source: Child et al. (2019), "Generating Long Sequences with Sparse
-    Transformers", sections 4.2 and 5.4.
+    Transformers", sections 4.2 and 5.5.
 
     Examples
     --------

@@ -81,7 +81,7 @@ def take(x: Heads, at: slice | Tensor) -> Heads:
     """Return the rows at the given positions.
 
     Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 5.4.
+    Long Sequences with Sparse Transformers", section 5.5.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def add(x: Heads, at: slice | Tensor, more: Heads) -> None:
     """Add rows at the given positions, in place.
 
     Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 5.4.
+    Long Sequences with Sparse Transformers", section 5.5.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def by_layout(
     The heads are numbered as if they had one axis; None stands for all.
 
     Source: layouts for each head: Child et al. (2019), "Generating Long
-    Sequences with Sparse Transformers", section 4.4.
+    Sequences with Sparse Transformers", section 5.1.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def checked_layout(
     `sizes` holds queries, keys and block. A NumPy layout is accepted.
 
     Source: the tiles of Child et al. (2019), "Generating Long Sequences
-    with Sparse Transformers", section 5.4.
+    with Sparse Transformers", section 5.5.
 
     Examples
     --------

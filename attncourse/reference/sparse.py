@@ -82,7 +82,7 @@ def tiles(
     queries, keys, block : positions in all, and of a block.
 
     Source: Child et al. (2019), "Generating Long Sequences with Sparse
-    Transformers", section 5.4.
+    Transformers", section 5.5.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def causal_tiles(
     Tiles on the diagonal get this mask. The last query stands at the last
     key.
 
-    Source: Child et al. (2019), section 5.4: what the mask hides entirely
+    Source: Child et al. (2019), section 5.5: what the mask hides entirely
     is not computed.
 
     Examples

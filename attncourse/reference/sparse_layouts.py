@@ -180,7 +180,7 @@ def density(layout: Bool[Array, "*batch rows columns"]) -> float:
 
     The time of sparse attention is this share of dense attention's.
 
-    Source: Child et al. (2019), section 4.1, counts the same sets.
+    Source: Child et al. (2019), section 4.2, counts the same sets.
 
     Examples
     --------
