@@ -1,13 +1,14 @@
 """Tiled attention in torch: exact, differentiable, scores never stored whole.
 
-Queries are taken ROWS at a time, and for each such strip the keys that it
-may see pass by in tiles that one reused buffer holds. What the strip has
-read so far is rescaled when a higher score arrives, as
-`attncourse.reference.online` derives. The backward pass computes the tiles
-again from the log-sum-exp of each row.
+Queries are taken some rows at a time, and for each such strip the keys that
+it may see pass by in tiles that one reused buffer holds. Scores are shifted
+by one score of their row; where that lets a sum overflow, online softmax
+takes over, as `attncourse.reference.online` derives it. The backward pass
+computes the tiles again from the log-sum-exp of each row.
 
 Short sequences share a tile: as many heads as fit are computed at once.
-With several torch threads each takes heads of its own.
+With several torch threads each takes heads of its own. The two passes are
+in `tiled_passes`.
 """
 
 from __future__ import annotations
