@@ -13,6 +13,7 @@ from attncourse.reference.blocks import NormWeights, Stack, encoder
 from attncourse.reference.feedforward import gelu
 from attncourse.reference.patches import (
     VisionSizes,
+    VisionTransformer,
     class_logits,
     grid_of,
     image_tokens,
@@ -293,6 +294,7 @@ def test_a_new_model_is_bounded_and_knows_nothing():
     assert mean_logits(images, model, heads=29).tolist() == [[0.0] * 7] * 2
     again = new_vision_transformer(sizes, seed=1)
     np.testing.assert_array_equal(again.positions, model.positions)
+    assert isinstance(model, VisionTransformer)
     assert isinstance(model.stack, Stack)
     none = VisionSizes(2, 2, 1, 1, dim=1, hidden=1, layers=0, classes=1)
     tiny = new_vision_transformer(none, seed=0)
