@@ -45,6 +45,9 @@ def padding_mask(
     0 and `keys` is checked on the CPU only: a check on a GPU would wait
     for it.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section
+    3.2.3, whose way to hide keys serves padding as well.
+
     Examples
     --------
     >>> padding_mask(torch.tensor([2, 3]), keys=3).int().tolist()
@@ -74,6 +77,9 @@ def causal_mask(
     differ. (`is_causal=True` of torch's own attention aligns the first
     query with the first key instead.)
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section
+    3.2.3, where both numbers agree.
+
     Examples
     --------
     >>> causal_mask(2, 4).int().tolist()
@@ -87,6 +93,8 @@ def causal_mask(
 
 def combine_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
     """Return True where every mask is True; the masks broadcast.
+
+    Source: bookkeeping; the conjunction of conditions.
 
     Examples
     --------
@@ -140,6 +148,8 @@ def masked_mean(
 
     Zero where the mask allows nothing; the gradient at a position that is
     left out is zero, whatever stands there.
+
+    Source: the definition of a mean, over the positions that count.
 
     Examples
     --------

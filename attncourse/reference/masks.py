@@ -62,6 +62,9 @@ def padding_mask(
     lengths : real positions of each sequence, from 0 to `keys`.
     keys : positions of the padded batch.
 
+    Source: Vaswani et al. (2017), "Attention Is All You Need", section
+    3.2.3, whose way to hide keys serves padding as well.
+
     Examples
     --------
     >>> padding_mask([2, 3], keys=3).astype(int).tolist()
@@ -108,6 +111,8 @@ def combine_masks(*masks: Mask) -> Mask:
     The masks broadcast against one another, so a padding mask of shape
     (batch, 1, keys) and a causal one of shape (queries, keys) give
     (batch, queries, keys).
+
+    Source: bookkeeping; the conjunction of conditions.
 
     Examples
     --------
@@ -160,6 +165,8 @@ def masked_mean(values: Any, mask: Any) -> float:
     ----------
     values : one number for each position, often a loss.
     mask : of the same shape, True at the positions that count.
+
+    Source: the definition of a mean, over the positions that count.
 
     Examples
     --------

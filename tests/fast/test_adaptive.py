@@ -137,6 +137,7 @@ def test_sentinels_agree_with_the_reference(mask):
     )
     np.testing.assert_allclose(got, expected, atol=1e-13)
     pair = fast.sentinel_weights(scores[0], last, mask=mask)
+    assert isinstance(pair, fast.SentinelWeights)
     expected = reference.sentinel_weights(scores[0], last, mask=mask)
     for one, other in zip(pair, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-14)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncourse.fast import masks as fast
+from attncourse.fast.masks_patterns import require_whole
 from attncourse.reference import masks as reference
 
 
@@ -130,6 +131,14 @@ def test_tiled_window_attention_is_attention_with_the_window_mask(
         tiled.window_attention(q, k, v, window=window),
         dense.attention(q, k, v, mask=mask),
     )
+
+
+def test_whole_numbers_of_any_width_pass_the_check():
+    for dtype in (torch.uint8, torch.int32, torch.int64):
+        numbers = torch.ones(2, dtype=dtype)
+        assert require_whole("lengths", numbers, "keys") is None
+    with pytest.raises(ValueError, match=r"must have axes \(\.\.\., rows, co"):
+        require_whole("lengths", numbers, "rows columns")
 
 
 def test_masks_may_have_no_keys():

@@ -7,6 +7,13 @@ import torch
 from attncourse.fast import dense
 from attncourse.fast import sparsemax as fast
 from attncourse.fast.masks import causal_mask, padding_mask
+from attncourse.fast.sparsemax_parts import (
+    masked_scores,
+    require_fit,
+    require_real,
+    weighted_sum,
+    weights_of,
+)
 from attncourse.reference import sparsemax as reference
 
 ALPHAS = [1.0, 1.0 + 1e-9, 1.3, 1.5, 2.0, 3.0]
@@ -296,6 +303,36 @@ def test_attention_keeps_the_type_and_changes_no_argument(dtype):
         *(x.double() for x in arguments), mask=causal_mask(5, 11)
     )
     np.testing.assert_allclose(got.double(), expected, atol=close)
+
+
+def test_attention_is_put_together_from_its_parts():
+    q, k, v = triple()
+    mask = causal_mask(5, 11)
+    scores = masked_scores(q, k, mask)
+    expected = (q @ k.mT / 7**0.5).masked_fill(~mask, -torch.inf)
+    torch.testing.assert_close(scores, expected)
+    assert torch.equal(masked_scores(q, k, None)[:, mask], scores[:, mask])
+    weights = weights_of(scores, 1.5)
+    torch.testing.assert_close(weights, fast.entmax_15(expected))
+    read = weighted_sum(weights, v, mask)
+    torch.testing.assert_close(read, weights @ v)
+    torch.testing.assert_close(
+        read, fast.entmax_attention(q, k, v, alpha=1.5, mask=mask)
+    )
+    v[:, -1] = torch.nan  # only the last query sees the last key
+    again = weighted_sum(weights, v, mask)
+    torch.testing.assert_close(again[:, :-1], read[:, :-1])
+
+
+def test_the_checks_let_what_is_right_pass():
+    assert require_real("q", torch.zeros(2, 3).half(), "queries dim") is None
+    with pytest.raises(TypeError, match="q must be a floating-point tensor"):
+        require_real("q", [1.0], "dim")
+    for shape in [(2, 5), (1, 5), (2, 1), (7, 1, 1)]:
+        assert require_fit(torch.ones(shape) > 0, 2, 5) is None
+    for shape in [(5,), (5, 5), (2, 2)]:
+        with pytest.raises(ValueError, match="mask must fit the scores"):
+            require_fit(torch.ones(shape) > 0, 2, 5)
 
 
 Q, K, V = torch.ones(2, 3), torch.ones(5, 3), torch.ones(5, 7)

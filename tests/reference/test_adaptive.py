@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attncourse.reference import dense
 from attncourse.reference.adaptive import (
+    SentinelWeights,
     adaptive_span_attention,
     gated_attention,
     gated_reader,
@@ -35,28 +36,31 @@ def logistic(x):
     return 1 / (1 + np.exp(-x))
 
 
-# Gates: width 5, context width 7, two heads of dim 3 and value_dim 2
+# Gates: width 5, context width 7, two heads of dim 3 and value_dim 11
 
 LAYER = Projections(
     normal(5, 6),
     normal(7, 6, seed=1),
-    normal(7, 4, seed=2),
-    normal(4, 11, seed=3),
+    normal(7, 22, seed=2),
+    normal(22, 13, seed=3),
     normal(6, seed=4),
     normal(6, seed=5),
-    normal(4, seed=6),
-    normal(11, seed=7),
+    normal(22, seed=6),
+    normal(13, seed=7),
 )
 X, CONTEXT = normal(3, 13, 5, seed=8), normal(3, 17, 7, seed=9)
 
 
 def one_head(head, x, context, seen):
     """Return what one head reads of one sequence, one query at a time."""
-    at, of_value = slice(3 * head, 3 * head + 3), slice(2 * head, 2 * head + 2)
+    at, of_value = (
+        slice(3 * head, 3 * head + 3),
+        slice(11 * head, 11 * head + 11),
+    )
     q = x @ LAYER.w_query[:, at] + LAYER.b_query[at]
     k = context @ LAYER.w_key[:, at] + LAYER.b_key[at]
     v = context @ LAYER.w_value[:, of_value] + LAYER.b_value[of_value]
-    read = np.zeros((len(x), 2))
+    read = np.zeros((len(x), 11))
     for i, row in enumerate(seen):
         if row.any():
             scores = np.exp(k[row] @ q[i] / np.sqrt(3))
@@ -67,13 +71,13 @@ def one_head(head, x, context, seen):
 @pytest.mark.parametrize("mask", [None, causal_mask(13, 17)])
 def test_gates_stand_between_the_heads_and_the_output_matrix(mask):
     seen = np.ones((13, 17), bool) if mask is None else mask
-    gate, head_gate = normal(5, 4, seed=10), normal(5, 2, seed=11)
+    gate, head_gate = normal(5, 22, seed=10), normal(5, 2, seed=11)
     by_number, by_head = [], []
     for x, context in zip(X, CONTEXT, strict=True):
         read = np.hstack([one_head(h, x, context, seen) for h in range(2)])
         opened = logistic(x @ gate)
         by_number.append((read * opened) @ LAYER.w_output + LAYER.b_output)
-        opened = np.repeat(logistic(x @ head_gate), 2, axis=1)
+        opened = np.repeat(logistic(x @ head_gate), 11, axis=1)
         by_head.append((read * opened) @ LAYER.w_output + LAYER.b_output)
     got = gated_attention(X, CONTEXT, LAYER, gate, heads=2, mask=mask)
     np.testing.assert_allclose(got, by_number, atol=1e-12)
@@ -86,7 +90,10 @@ def test_gates_stand_between_the_heads_and_the_output_matrix(mask):
 def test_an_open_gate_is_no_gate_and_a_shut_one_reads_nothing():
     x = np.abs(X)
     plain = multi_head_attention(x, CONTEXT, LAYER, heads=2)
-    for function, columns in ((gated_attention, 4), (head_gated_attention, 2)):
+    for function, columns in (
+        (gated_attention, 22),
+        (head_gated_attention, 2),
+    ):
         wide = np.full((5, columns), 1e4)
         got = function(x, CONTEXT, LAYER, wide, heads=2)
         np.testing.assert_allclose(got, plain, atol=1e-12)
@@ -101,12 +108,12 @@ def test_an_open_gate_is_no_gate_and_a_shut_one_reads_nothing():
 
 def test_a_mask_of_a_batch_is_the_same_for_every_head():
     mask = padding_mask([17, 0, 5], keys=17)
-    gate = normal(5, 4)
+    gate = normal(5, 22)
     got = gated_attention(X, CONTEXT, LAYER, gate, heads=2, mask=mask)
     alone = gated_attention(X[2], CONTEXT[2, :5], LAYER, gate, heads=2)
     np.testing.assert_allclose(got[2], alone, atol=1e-12)
     np.testing.assert_allclose(
-        got[1], np.broadcast_to(LAYER.b_output, (13, 11)), atol=1e-15
+        got[1], np.broadcast_to(LAYER.b_output, (13, 13)), atol=1e-15
     )
     poisoned = CONTEXT.copy()
     poisoned[1] = poisoned[2, 5:] = np.nan
@@ -198,7 +205,9 @@ def test_the_arguments_of_a_sentinel_broadcast():
     assert got.shape == (3, 2, 5, 3)
     alone = sentinel_attention(scores[1], v[0], last[1], sentinel[1])
     np.testing.assert_allclose(got[2, 1], alone, atol=1e-15)
-    weights, beta = sentinel_weights(scores[0], last)
+    pair = sentinel_weights(scores[0], last)
+    assert isinstance(pair, SentinelWeights)
+    weights, beta = pair
     assert weights.shape == (2, 5, 7)
     assert beta.shape == (2, 5)
     assert sentinel_weights(scores, last[0]).beta.shape == (2, 5)
@@ -340,7 +349,7 @@ def test_nothing_that_came_in_is_changed():
     q, k, values = triple()
     arrays = [X, CONTEXT, scores, v, last, sentinel, q, k, values, SPANS]
     kept = [array.copy() for array in arrays]
-    gated_attention(X, CONTEXT, LAYER, np.ones((5, 4)), heads=2)
+    gated_attention(X, CONTEXT, LAYER, np.ones((5, 22)), heads=2)
     head_gated_attention(X, CONTEXT, LAYER, np.ones((5, 2)), heads=2)
     sentinel_attention(scores, v, last, sentinel, mask=scores[0] > 0)
     adaptive_span_attention(q, k, values, span=SPANS, ramp=2)
@@ -374,7 +383,7 @@ LAST, SENTINEL = np.ones(2), np.ones((2, 3))
                 X, CONTEXT, LAYER, np.ones((5, 3)), heads=2
             ),
             ValueError,
-            "gate and heads must agree in columns: got gate=3, heads=4",
+            "gate and heads must agree in columns: got gate=3, heads=22",
         ),
         (
             lambda: gated_attention(

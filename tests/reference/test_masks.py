@@ -21,6 +21,7 @@ from attncourse.reference.masks import (
     unite_masks,
     window_mask,
 )
+from attncourse.reference.masks_patterns import whole
 from attncourse.reference.softmax import masked_softmax
 
 sizes = st.integers(0, 7)
@@ -352,6 +353,15 @@ def test_a_block_mask_is_the_layout_magnified_and_cut(n, m, block, seed):
     got = block_mask(layout, block=block, queries=n, keys=m)
     magnified = np.kron(layout, np.ones((block, block), bool))
     np.testing.assert_array_equal(got, magnified[:, :n, :m])
+
+
+def test_whole_numbers_are_copied_and_have_the_axes_that_are_named():
+    mine = np.array([3, 4])
+    whole("documents", mine, "keys")[0] = 7
+    assert mine.tolist() == [3, 4]
+    assert whole("documents", [], "keys").dtype == np.int64
+    with pytest.raises(ValueError, match=r"must have axes \(\.\.\., rows, co"):
+        whole("documents", [1], "rows columns")
 
 
 def test_a_block_layout_of_blocks_before_is_a_coarse_causal_mask():

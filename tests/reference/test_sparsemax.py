@@ -22,6 +22,7 @@ from attncourse.reference.sparsemax import (
     sparsemax_backward,
     tsallis_entropy,
 )
+from attncourse.reference.sparsemax_gradients import exponent
 
 quick = settings(max_examples=25, deadline=None)
 values = st.floats(-4, 4, allow_nan=False, width=16)
@@ -166,6 +167,12 @@ def test_entmax_15_of_worked_examples():
     got = entmax_15(np.stack([difference, 0 * difference], axis=-1))
     np.testing.assert_allclose(got[:, 0], expected, rtol=1e-14)
     np.testing.assert_allclose(got.sum(axis=-1), 1.0, rtol=1e-14)
+
+
+def test_an_exponent_is_any_real_number_from_one():
+    for alpha in (1, 1.0, np.float32(1.0), np.int64(1), Fraction(1)):
+        assert type(exponent(alpha)) is float
+        assert exponent(alpha) == 1.0
 
 
 # The contract
