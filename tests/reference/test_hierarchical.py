@@ -364,6 +364,13 @@ WORDS, SENTENCES = level(RNG, 3, 2, 4), level(RNG, 6, 5, 1)
             r"got context \(6,\), columns 7",
         ),
         (
+            lambda: attention_pooling(
+                X[None], POOL.weight, POOL.bias, np.ones(6)
+            ),
+            ValueError,
+            r"got context \(6,\), columns 7",
+        ),
+        (
             lambda: attention_pooling(X, POOL.weight, POOL.bias, 1.0),
             ValueError,
             r"context must have axes \(..., hidden\)",
@@ -405,7 +412,8 @@ WORDS, SENTENCES = level(RNG, 3, 2, 4), level(RNG, 6, 5, 1)
                 mask=np.ones((3, 5, 4), bool),
             ),
             ValueError,
-            "leading axes of x and mask must broadcast",
+            "leading axes of x and mask must broadcast: "
+            r"got x \(2,\), mask \(3,\)",
         ),
         (
             lambda: hierarchical_attention(X, WORDS, SENTENCES),
