@@ -132,7 +132,7 @@ def cache_error_bound(
     v = v[..., None, :, :]
     high = np.max(np.where(shown, v, -np.inf), axis=-2, initial=-np.inf)
     low = np.min(np.where(shown, v, np.inf), axis=-2, initial=np.inf)
-    spread = np.where(high < low, 0.0, high - low)  # nothing is seen
+    spread = np.maximum(high - low, 0.0)  # -inf where nothing is seen
     return value[..., None] + 0.5 * spread * score[..., None]
 
 

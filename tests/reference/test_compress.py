@@ -443,6 +443,9 @@ def test_the_bound_is_its_formula_over_the_keys_that_are_seen():
             spread = (max(column) - min(column)) / 2
             assert got[i, c] == pytest.approx(step + spread * score)
     assert not got[2].any()
+    stacked = quantise_cache(*(dequantise(each)[None] for each in cache))
+    batch = cache_error_bound(q[None], stacked, mask=mask)
+    np.testing.assert_allclose(batch[0], got, rtol=1e-6)
     everything = cache_error_bound(q, cache)
     whole = cache_error_bound(q, cache, mask=np.ones((3, 7), bool))
     np.testing.assert_array_equal(everything, whole)
