@@ -52,6 +52,15 @@ MECHANISMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What it costs", ("cost",)),
 )
 SOURCE = re.compile(r"^Source: (.+?)(?:\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+PAPER = re.compile(
+    r"(?P<first>[A-Z][\w-]+)"
+    r"(?: et al\.|(?:, [A-Z][\w-]+)*,? (?:&|and) [A-Z][\w-]+)?"
+    r" \((?P<year>\d{4})\)(?:, \"(?P<title>[^\"]+))?"
+)
+BIB_ENTRY = re.compile(
+    r"^@\w+\{(?P<key>\w+),.*?\btitle\s*=\s*[{\"](?P<title>.*?)[}\"],?\n",
+    re.MULTILINE | re.DOTALL,
+)
 EQUATION = re.compile(r"^\.\. math::", re.MULTILINE)
 
 
@@ -144,6 +153,48 @@ def tests_of(entry: Entry, tests: Path) -> list[str]:
         for name, uses in reached.items()
         if path in uses or _reexported(entry, uses)
     ]
+
+
+def keys_of(source: str, titles: dict[str, str]) -> dict[str, str]:
+    """Return the bibliography's key of each paper that a source names.
+
+    Parameters
+    ----------
+    source : for instance ``Shaw et al. (2018), "Self-Attention with ..."``.
+    titles : of the bibliography's entries, by key. A key is the first
+        author's name and the year, and more where that is not enough.
+
+    Examples
+    --------
+    >>> keys_of("Shaw et al. (2018), eq. 4.", {"shaw2018": "Self-Attention"})
+    {'Shaw et al. (2018)': 'shaw2018'}
+    """
+    found = {}
+    for paper in PAPER.finditer(source):
+        start = paper["first"].lower() + paper["year"]
+        likely = [key for key in titles if key.startswith(start)]
+        if len(likely) > 1 and paper["title"]:
+            named = _letters(paper["title"])
+            likely = [key for key in likely if named in _letters(titles[key])]
+        if len(likely) == 1:
+            text = paper[0].partition(', "')[0]
+            found[text] = likely[0]
+    return found
+
+
+def bibliography(text: str) -> dict[str, str]:
+    """Return the titles of a BibTeX file's entries, by key.
+
+    Examples
+    --------
+    >>> bibliography("@misc{a2001,\\n  title = {On {A}},\\n}")
+    {'a2001': 'On {A}'}
+    """
+    return {entry["key"]: entry["title"] for entry in BIB_ENTRY.finditer(text)}
+
+
+def _letters(title: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", title.lower())
 
 
 def modules(package: str) -> Iterator[tuple[str, ModuleType]]:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prose import BOOK, ROOT
 
-from attncourse import questions
+from attncourse import ledger, questions
 from attncourse.checking import Question
 
 UNITS = [questions.stem(unit) for unit in questions.UNITS]
@@ -75,6 +75,10 @@ def test_citations_exist_and_every_entry_is_cited():
     known = prose.bibliography((BOOK / "references.bib").read_text("utf-8"))
     assert len(set(known)) == len(known)
     cited = set().union(*map(prose.citations, TEXTS.values()))
+    titles = ledger.bibliography((BOOK / "references.bib").read_text("utf-8"))
+    assert set(titles) == set(known)
+    for entry in ledger.entries():
+        cited |= set(ledger.keys_of(entry.source, titles).values())
     assert cited - set(known) == set()
     assert set(known) - cited == set()
 

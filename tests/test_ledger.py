@@ -94,3 +94,20 @@ def test_a_test_counts_for_what_its_helpers_use(tmp_path):
     assert not found["project"]
     assert inspect.isfunction(split.value)
     assert merge.package in ledger.PACKAGES
+
+
+def test_a_source_leads_to_the_bibliography():
+    titles = {
+        "yang2024gla": "{Gated} Linear Attention Transformers with ...",
+        "yang2024delta": "Parallelizing Linear Transformers with the ...",
+        "shaw2018": "Self-Attention with Relative Position Representations",
+    }
+    source = (
+        'Yang et al. (2024), "Gated linear attention"; Shaw, Uszkoreit &'
+        " Vaswani (2018), section 3; Nobody (2018)."
+    )
+    assert ledger.keys_of(source, titles) == {
+        "Yang et al. (2024)": "yang2024gla",
+        "Shaw, Uszkoreit & Vaswani (2018)": "shaw2018",
+    }
+    assert ledger.keys_of("Yang et al. (2024).", titles) == {}

@@ -85,9 +85,18 @@ def ledger_lines() -> Iterator[str]:
             sources = [each.source for each in same if each.source]
             tests = sum(len(ledger.tests_of(each, TESTS)) for each in same)
             yield f"* - **{name}**: {first(same[0].doc)}<br>{places}"
-            yield f"  - {sources[0] if sources else ''}"
+            yield f"  - {cited(sources[0]) if sources else ''}"
             yield f"  - {tests}"
         yield from ("::::", "")
+
+
+def cited(source: str) -> str:
+    """Return a source whose papers lead to the bibliography."""
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    titles = ledger.bibliography(text)
+    for paper, key in ledger.keys_of(source, titles).items():
+        source = source.replace(paper, f"{{cite:t}}`{key}`")
+    return source
 
 
 def first(text: str) -> str:
