@@ -71,6 +71,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "while (far := (np.abs(numbers) >= 2)).any():",
     ): "a number that is drawn is never two to the last bit",
     (
+        "adaptive_span",
+        "bias = np.log(np.where(seen, soft, 1.0))",
+        "bias = np.log(np.where(seen, soft, 2.0))",
+    ): "what is not seen is hidden by the mask, whatever is added to it",
+    (
         "sparsemax",
         "kept = np.where(candidates <= ordered, candidates, FLOOR)",
         "kept = np.where(candidates < ordered, candidates, FLOOR)",
