@@ -249,7 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except ModuleNotFoundError as error:
         extra = {"nbgrader", "jupytext", "nbformat", "nbclient", "traitlets"}
-        extras = {**dict.fromkeys(extra, "grading"), "torch": "torch"}
+        extras = dict.fromkeys(extra, "grading")
+        extras |= {name: name for name in ("torch", "triton")}
         extras["matplotlib"] = "book"
         name = extras.get((error.name or "").partition(".")[0])
         if name is None:
