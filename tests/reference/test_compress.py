@@ -579,6 +579,11 @@ LAYER = Projections(*np.ones((4, 6, 6)))
             "got inner=6, of=4, keep=2",
         ),
         (
+            lambda: n_of_m_mask(np.ones(6)),
+            ValueError,
+            "got inner=6, of=4, keep=2",
+        ),
+        (
             lambda: n_of_m_mask(W, keep=4, of=3),
             ValueError,
             "got inner=6, of=3, keep=4",
