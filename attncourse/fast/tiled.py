@@ -61,9 +61,15 @@ def attention(q: Queries, k: Keys, v: Values) -> Output:
 def causal_attention(q: Queries, k: Keys, v: Values) -> Output:
     r"""Return attention in which no query sees a later key.
 
-    The last query stands at the last key, as in `masks.causal_mask`. Tiles
-    of the future are skipped. NaN in the future has no influence; a key or
-    value that is not finite makes NaN of the outputs that may see it.
+    .. math:: o_i = \sum_{j \le i + n - m} a_{ij} v_j, \qquad
+              a_{ij} \propto e^{q_i \cdot k_j / \sqrt{d_k}}
+
+    with m queries and n keys: the last query stands at the last key, as in
+    `masks.causal_mask`. Tiles of the future are skipped. NaN in the future
+    has no influence; a key or value that is not finite makes NaN of the
+    outputs that may see it.
+
+    Source: Dao (2023), "FlashAttention-2", section 3.1.1.
 
     Examples
     --------

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from attncourse.shapes import require_broadcast, require_equal
 
+# What readers are offered is in `tiled`.
+__all__: list[str] = []
+
 Heads = Float[Tensor, "heads rows columns"]
 EVERY = 2**60  # more keys than there are
 _kept = threading.local()

@@ -21,6 +21,9 @@ from attncourse.fast.tiled_parts import (
     without_forward_poison,
 )
 
+# What readers are offered is in `tiled`.
+__all__: list[str] = []
+
 Heads = Float[Tensor, "heads rows columns"]
 Tiles = list[slice]
 Read = tuple[Heads, Heads, Heads]  # weighted sum, sum of weights, shift

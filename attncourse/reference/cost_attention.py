@@ -121,10 +121,11 @@ def attention_flops(sizes: AttentionSizes, *, pairs: int | None = None) -> int:
     >>> attention_flops(sizes)
     480
     """
-    one = {"queries": 1, "keys": 1, "width": 1, "heads": sizes.heads}
-    score = flop_count(**one, dim=sizes.dim)["scores"]
-    average = flop_count(**one, dim=sizes.columns)["averages"]
-    return _pairs(sizes, pairs) * (score + average)
+    score, average = (
+        flop_count(queries=1, keys=1, width=dim, heads=sizes.heads, dim=dim)
+        for dim in (sizes.dim, sizes.columns)
+    )
+    return _pairs(sizes, pairs) * (score["scores"] + average["averages"])
 
 
 def tiled_training_flops(

@@ -118,9 +118,11 @@ class LayerSizes:
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """Return the sum: as long as one follows the other, both numbers add.
+    r"""Return the sum: as long as one follows the other, both numbers add.
 
-    The sum of the conventions above; no published formula.
+    .. math:: F = \sum_i F_i, \qquad B = \sum_i B_i
+
+    Source: the conventions of this module; no published formula.
 
     Examples
     --------

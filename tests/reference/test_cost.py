@@ -23,6 +23,7 @@ from attncourse.reference.cost import (
     Cost,
     Device,
     LayerSizes,
+    Roofline,
     attention_flops,
     attention_layer_flops,
     band_pairs,
@@ -773,7 +774,7 @@ def test_at_the_ridge_point_both_take_equally_long():
     device = Device(flops_per_second=60, bytes_per_second=20)
     assert ridge_point(device) == 3.0
     found = roofline(Cost(30, 10), device)
-    assert found == (0.5, "compute", 60.0)
+    assert found == Roofline(0.5, "compute", 60.0)
     assert intensity(Cost(30, 10)) == ridge_point(device)
     assert roofline(Cost(30, 0), device).bound == "compute"
 
