@@ -137,18 +137,22 @@ def span_penalty(span: Spans, *, weight: float) -> float:
     >>> span_penalty(np.array([2.0, 6.0]), weight=0.5)
     2.0
     """
-    spans, _ = _checked(span, 1.0)
+    spans = _spans(span)
     if not 0 <= weight < np.inf:
         raise ValueError(f"weight must be at least 0 and finite: got {weight}")
     return float(weight * np.sum(spans) / max(1, spans.size))
 
 
 def _checked(span: Spans, ramp: float) -> tuple[Array, float]:
+    if not 0 < ramp < np.inf:
+        raise ValueError(f"ramp must be positive and finite: got {ramp}")
+    return _spans(span), float(ramp)
+
+
+def _spans(span: Spans) -> Array:
     spans = real("span", span)
     if not np.all((spans >= 0) & (spans < np.inf)):
         raise ValueError(
             f"span must be at least 0 and finite: got {spans.tolist()}"
         )
-    if not 0 < ramp < np.inf:
-        raise ValueError(f"ramp must be positive and finite: got {ramp}")
-    return spans, float(ramp)
+    return spans
