@@ -1,5 +1,6 @@
 # make            set up, build the book, check the notebooks, grade a class
 # make test       every check and test; make test-all adds the slow ones
+# make bench-gpu  test and time the kernels on an NVIDIA GPU
 # make serve      read the book at http://localhost:8000
 # make clean      remove what was built (.venv and classroom/ stay)
 
@@ -34,7 +35,7 @@ BRIEFLY := awk '/^Collecting/ {sub(/[^A-Za-z0-9._-].*/, "", $$2); \
 
 say = printf '\n\033[1m%s\033[0m\n' "$(1)"
 
-.PHONY: course book exercises class test test-all lint serve clean setup
+.PHONY: course book exercises class test test-all bench-gpu lint serve clean setup
 
 course: book exercises class
 	@$(call say,Read the book with: make serve)
@@ -111,6 +112,12 @@ test: lint
 test-all: lint
 	@$(call say,Testing with the slow tests)
 	@python -m pytest -n 2 -rs
+
+# On a machine with an NVIDIA GPU: are the kernels right, and how fast?
+bench-gpu: $(READY)
+	@python -m pytest tests/fast/test_kernels.py -rs
+	@attncourse bench --gpu --tune --rounds 20 \
+	--json book/measurements/gpu.json
 
 serve: $(BOOK)
 	@echo "The book is at http://localhost:$(PORT) (Ctrl-C ends this)"

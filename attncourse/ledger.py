@@ -37,7 +37,7 @@ MECHANISMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Objectives and decoding", ("objectives",)),
     ("Segment recurrence and gates", ("segments", "gates")),
     ("Hierarchical attention", ("hierarchical",)),
-    ("Online softmax and tiled attention", ("online", "tiled", "compiled")),
+    ("Online softmax and tiled attention", ("online", "tiled")),
     ("Triton kernels", ("kernels",)),
     ("Sparse attention", ("sparse",)),
     ("Linear attention", ("linear",)),
@@ -47,7 +47,7 @@ MECHANISMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Spatial transformer", ("spatial",)),
     ("Capsule routing", ("capsules",)),
     ("Ring attention", ("ring",)),
-    ("Low-rank and adapter tuning", ("lora", "adapters")),
+    ("Low-rank and adapter tuning", ("lora",)),
     ("Pruning and quantisation", ("compress",)),
     ("What it costs", ("cost",)),
 )
@@ -109,10 +109,10 @@ def stem(module: str) -> str:
 
     Examples
     --------
-    >>> stem("heads_parts"), stem("kernels.config")
-    ('heads', 'kernels')
+    >>> stem("heads_parts"), stem("heads")
+    ('heads', 'heads')
     """
-    return re.split(r"[._]", module)[0]
+    return module.partition("_")[0]
 
 
 @cache
@@ -183,11 +183,11 @@ def keys_of(source: str, titles: dict[str, str]) -> dict[str, str]:
 
 
 def bibliography(text: str) -> dict[str, str]:
-    """Return the titles of a BibTeX file's entries, by key.
+    r"""Return the titles of a BibTeX file's entries, by key.
 
     Examples
     --------
-    >>> bibliography("@misc{a2001,\\n  title = {On {A}},\\n}")
+    >>> bibliography("@misc{a2001,\n  title = {On {A}},\n}")
     {'a2001': 'On {A}'}
     """
     return {entry["key"]: entry["title"] for entry in BIB_ENTRY.finditer(text)}
@@ -198,13 +198,16 @@ def _letters(title: str) -> str:
 
 
 def modules(package: str) -> Iterator[tuple[str, ModuleType]]:
-    """Yield the modules of a package with their names below it."""
+    """Yield the modules of a package with their names below it.
+
+    What is inside a package of its own, as the kernels' parts are, is its
+    own affair.
+    """
     parent = importlib.import_module(f"attncourse.{package}")
-    start = f"{parent.__name__}."
-    for found in pkgutil.walk_packages(parent.__path__, start):
-        if not found.name.rpartition(".")[2].startswith("_"):
-            module = importlib.import_module(found.name)
-            yield found.name.removeprefix(start), module
+    for found in pkgutil.iter_modules(parent.__path__):
+        if not found.name.startswith("_"):
+            path = f"{parent.__name__}.{found.name}"
+            yield found.name, importlib.import_module(path)
 
 
 def _entries(package: str, name: str, module: ModuleType) -> Iterator[Entry]:
