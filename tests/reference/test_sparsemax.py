@@ -348,7 +348,8 @@ def test_keys_without_weight_neither_give_nor_get_a_gradient():
 
 def test_backward_broadcasts_rows():
     weights, upstream = sparsemax(normal(3, 5)), normal(2, 1, 5, seed=1)
-    assert sparsemax_backward(weights[2], upstream).shape == (2, 1, 5)
+    several = np.ones((2, 3, 5))
+    assert sparsemax_backward(weights[2], several).shape == (2, 3, 5)
     assert sparsemax_backward(weights, upstream[1, 0]).shape == (3, 5)
     got = sparsemax_backward(weights, upstream)
     assert got.shape == (2, 3, 5)
