@@ -475,6 +475,8 @@ def test_leading_axes_broadcast():
     close(masked.state[1, 2], encode(source[1, 0, :3], w.encoder).state)
     one_for_all = encode(source, w.encoder, mask=mask[0])
     close(one_for_all.memory, masked.memory[:, :1])
+    flat = encode(source[:, 0], w.encoder, mask=mask[0])
+    close(flat.memory, one_for_all.memory[:, 0])
     memory, state = encode(source[:, 0], w.encoder)
     step = decoder_step([1, 2], state, memory[0], w.decoder)
     assert step.logits.shape == (2, 11)
