@@ -71,6 +71,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "while (far := (np.abs(numbers) >= 2)).any():",
     ): "a number that is drawn is never two to the last bit",
     (
+        "sparsemax_gradients",
+        "u = np.where(seen, np.where(seen, a, 1.0) ** (2.0 - alpha), 0.0)",
+        "u = np.where(seen, np.where(seen, a, 2.0) ** (2.0 - alpha), 0.0)",
+    ): "the outer choice takes it only where the inner took the weight",
+    (
+        "sparsemax_gradients",
+        "g = np.where(seen, g, 0.0)",
+        "g = np.where(seen, g, 1.0)",
+    ): NO_WEIGHT,
+    (
         "adaptive_span",
         "bias = np.log(np.where(seen, soft, 1.0))",
         "bias = np.log(np.where(seen, soft, 2.0))",
