@@ -137,7 +137,7 @@ def of(*stems: str) -> list[Entry]:
     return [each for each in entries() if stem(each.module) in stems]
 
 
-def tests_of(entry: Entry, tests: Path) -> list[str]:
+def names_of_tests(entry: Entry, tests: Path) -> list[str]:
     """Return the names of the tests that use an entry, as sentences.
 
     A test uses what its body names, or what the helpers and tables of its

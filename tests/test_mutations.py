@@ -29,6 +29,13 @@ NO_WEIGHT = "multiplied by a weight of zero"
 EMPTY_ROW = "a row without a key: every exponential is zero anyway"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
+        "dense",
+        "seen = np.where(np.asarray(mask)[..., None], "
+        "v[..., None, :, :], 0.0)",
+        "seen = np.where(np.asarray(mask)[..., None], "
+        "v[..., None, :, :], 1.0)",
+    ): NO_WEIGHT,
+    (
         "softmax",
         "shift = np.where(np.isfinite(highest), highest, 0.0)",
         "shift = np.where(np.isfinite(highest), highest, 1.0)",

@@ -92,8 +92,8 @@ def weighted_sum(
 
     .. math:: o_i = \sum_{j : M_{ij}} a_{ij}\, v_j
 
-    A value that `mask` forbids stays out even if it is NaN: of the output,
-    to the last bit, and of every gradient.
+    Where `mask` is False the weights are zero, and the value stays out even
+    if it is NaN: of the output, to the last bit, and of every gradient.
 
     Source: as in `reference.dense.weighted_sum`.
 

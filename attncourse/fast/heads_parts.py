@@ -9,6 +9,15 @@ from torch import Tensor
 from attncourse.reference.heads_parts import Projections
 from attncourse.shapes import count, require_equal
 
+__all__ = [
+    "Projections",
+    "merge_heads",
+    "project",
+    "project_heads",
+    "projections_of",
+    "split_heads",
+]
+
 Tokens = Float[Tensor, "*#batch tokens width"]
 Split = Float[Tensor, "*#batch heads tokens dim"]
 Groups = Float[Tensor, "*#batch groups context_tokens dim"]

@@ -21,6 +21,8 @@ from attncourse.fast.heads import (
 )
 from attncourse.shapes import SCORES, count
 
+__all__ = ["FeedForward", "GatedFeedForward", "MultiHeadAttention"]
+
 Tokens = Float[torch.Tensor, "*#batch tokens width"]
 Mask = Bool[torch.Tensor, SCORES]
 Activation = Callable[[torch.Tensor], torch.Tensor]

@@ -80,8 +80,8 @@ def weighted_sum(
 
     .. math:: o_i = \sum_{j : M_{ij}} a_{ij}\, v_j
 
-    A value that `mask` forbids stays out even if it is NaN, which a weight
-    of zero would not achieve: zero times NaN is NaN.
+    Where `mask` is False the weights are zero, and the value stays out even
+    if it is NaN, which the zero would not achieve: zero times NaN is NaN.
 
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
 

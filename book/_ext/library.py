@@ -41,7 +41,7 @@ def entry_lines(entry: ledger.Entry) -> Iterator[str]:
         yield f"   :members: {', '.join(methods)}"
         yield "   :member-order: bysource"
     yield from ("````", "")
-    tests = ledger.tests_of(entry, TESTS)
+    tests = ledger.names_of_tests(entry, TESTS)
     if tests:
         number = f"{len(tests)} test" + "s" * (len(tests) > 1)
         stem = ledger.stem(entry.module)
@@ -83,7 +83,9 @@ def ledger_lines() -> Iterator[str]:
                 for each in same
             )
             sources = [each.source for each in same if each.source]
-            tests = sum(len(ledger.tests_of(each, TESTS)) for each in same)
+            tests = sum(
+                len(ledger.names_of_tests(each, TESTS)) for each in same
+            )
             yield f"* - **{name}**: {first(same[0].doc)}<br>{places}"
             yield f"  - {cited(sources[0]) if sources else ''}"
             yield f"  - {tests}"

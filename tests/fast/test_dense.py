@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncourse.checking import numerics
-from attncourse.fast.dense import attention, attention_weights
+from attncourse.fast.dense import (
+    attention,
+    attention_weights,
+    pair_products,
+    weighted_sum,
+)
 from attncourse.reference import dense as reference
 
 sizes = st.integers(1, 6)
@@ -253,3 +258,68 @@ def test_wrong_arguments_are_refused_with_what_must_hold(
 ):
     with pytest.raises(error, match=message):
         attention(*arguments, mask=mask)
+
+
+POISON = [float("nan"), float("inf"), -float("inf")]
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_forbidden_value_changes_no_bit_of_a_weighted_sum(poison):
+    q, k, v = triple()
+    weights, mask = attention_weights(q, k), torch.ones(3, 5) > 0
+    mask[:, 3] = False
+    weights = torch.where(mask, weights, 0.0)
+    expected = weighted_sum(weights, v, mask=mask)
+    np.testing.assert_allclose(
+        expected, np.einsum("bqk,bkv->bqv", weights, v), rtol=1e-12
+    )
+    spoiled = v.clone()
+    spoiled[0, 3] = poison
+    weights, spoiled = leaves(weights, spoiled)
+    sums = weighted_sum(weights, spoiled, mask=mask)
+    assert torch.equal(sums, expected)
+    for gradient in torch.autograd.grad(sums.sum(), [weights, spoiled]):
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_value_that_may_be_seen_spoils_its_column_and_no_other(poison):
+    _, _, v = triple()
+    weights, mask = torch.full((2, 3, 5), 0.2).double(), torch.ones(3, 5) > 0
+    mask[0, 3] = False
+    weights = torch.where(mask, weights, 0.0)
+    expected = weighted_sum(weights, v, mask=mask)
+    v[0, 3, 2] = poison
+    sums = weighted_sum(weights, v, mask=mask)
+    touched = torch.zeros_like(sums, dtype=torch.bool)
+    touched[0, 1:, 2] = True
+    assert not sums[touched].isfinite().any()
+    assert torch.equal(sums[~touched], expected[~touched])
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_pair_that_may_not_meet_changes_no_bit_of_the_others(poison):
+    q, k, _ = triple()
+    mask = torch.ones(3, 5) > 0
+    mask[:, 3], mask[1] = False, False
+    met = mask.expand(2, 3, 5)
+    expected = pair_products(q, k, mask=mask)
+    np.testing.assert_allclose(
+        expected, np.einsum("bqd,bkd->bqk", q, k), rtol=1e-12
+    )
+    q[:, 1], k[:, 3, 0] = poison, poison
+    q, k = leaves(q, k)
+    products = pair_products(q, k, mask=mask)
+    assert torch.equal(products[met], expected[met])
+    for gradient in torch.autograd.grad(products[met].sum(), [q, k]):
+        assert gradient.isfinite().all()
+
+
+def test_a_pair_that_may_meet_is_spoiled_and_no_other():
+    q, k, _ = triple()
+    expected = pair_products(q, k, mask=torch.ones(3, 5) > 0)
+    k[0, 3, 0] = torch.nan
+    products = pair_products(q, k, mask=torch.ones(3, 5) > 0)
+    assert products[0, :, 3].isnan().all()
+    products[0, :, 3] = expected[0, :, 3]
+    assert torch.equal(products, expected)

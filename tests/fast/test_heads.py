@@ -42,15 +42,34 @@ def test_each_layer_is_its_reference(groups, masked):
     p = layer(heads=6, groups=groups)
     x, context = draw(20, 2, 3, 10), draw(21, 2, 11, 7)
     mask = some_mask(0, 2, 3, 11) if masked else None
-    pairs = [("grouped_query_attention", {"heads": 6, "groups": groups})]
+    grouped = {"heads": 6, "groups": groups}
+    layers = [
+        (
+            fast.grouped_query_attention,
+            reference.grouped_query_attention,
+            grouped,
+        )
+    ]
     if groups == 6:
-        pairs.append(("multi_head_attention", {"heads": 6}))
+        both = fast.multi_head_attention, reference.multi_head_attention
+        layers.append((*both, {"heads": 6}))
     if groups == 1:
-        pairs.append(("multi_query_attention", {"heads": 6}))
-    for name, sizes in pairs:
-        got = getattr(fast, name)(x, context, p, **sizes, mask=mask)
-        expected = getattr(reference, name)(x, context, p, **sizes, mask=mask)
+        both = fast.multi_query_attention, reference.multi_query_attention
+        layers.append((*both, {"heads": 6}))
+    for ours, truth, sizes in layers:
+        got = ours(x, context, p, **sizes, mask=mask)
+        expected = truth(x, context, p, **sizes, mask=mask)
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_the_heads_of_a_layer_are_those_of_the_reference():
+    p = layer(heads=6, groups=2)
+    x, context = draw(20, 2, 3, 10), draw(21, 2, 11, 7)
+    sizes = {"heads": 6, "groups": 2}
+    got = fast.project_heads(x, context, p, **sizes)
+    expected = reference.project_heads(x, context, p, **sizes)
+    for ours, truth in zip(got, expected, strict=True):
+        np.testing.assert_allclose(ours, truth, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [True, False])

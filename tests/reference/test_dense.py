@@ -12,6 +12,7 @@ from attncourse.reference.dense import (
     attention,
     attention_backward,
     attention_weights,
+    weighted_sum,
 )
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -540,3 +541,21 @@ def test_wrong_arguments_are_refused_with_what_must_hold(
 def test_upstream_must_have_the_shape_of_the_output(upstream, message):
     with pytest.raises(ValueError, match=message):
         attention_backward(Q, K, V, upstream)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_a_weighted_sum_leaves_out_what_is_forbidden(poison):
+    _, _, v = triple(3)
+    weights, mask = draw(4, 2, 3, 5), some_mask(2, 3, 5)
+    mask[:, 3] = False
+    weights = np.where(mask, weights, 0.0)
+    expected = np.zeros((2, 3, 11))
+    for b, i, j in np.ndindex(2, 3, 5):
+        if mask[i, j]:
+            expected[b, i] += weights[b, i, j] * v[b, j]
+    np.testing.assert_allclose(weighted_sum(weights, v), expected, **CLOSE)
+    v[:, 3] = poison
+    spoiled = weighted_sum(weights, v, mask=mask)
+    np.testing.assert_allclose(spoiled, expected, **CLOSE)
+    with pytest.raises(ValueError, match="k and v must agree in keys"):
+        weighted_sum(weights[..., :4], v)
