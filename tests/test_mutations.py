@@ -83,6 +83,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "u = np.where(seen, np.where(seen, a, 2.0) ** (2.0 - alpha), 0.0)",
     ): "the outer choice takes it only where the inner took the weight",
     (
+        "sparsemax",
+        "seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)",
+        "seen = np.where(allowed[..., None], v[..., None, :, :], 1.0)",
+    ): NO_WEIGHT,
+    (
+        "adaptive_sentinel",
+        "seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)",
+        "seen = np.where(allowed[..., None], v[..., None, :, :], 1.0)",
+    ): NO_WEIGHT,
+    (
         "sparsemax_gradients",
         "g = np.where(seen, g, 0.0)",
         "g = np.where(seen, g, 1.0)",

@@ -64,7 +64,8 @@ def entmax_backward(weights: Rows, upstream: Rows, *, alpha: float) -> Rows:
     g = np.where(seen, g, 0.0)
     total = np.sum(u, axis=-1, keepdims=True)
     along = np.sum(u * g, axis=-1, keepdims=True)
-    average = along / np.where(total > 0, total, 1.0)
+    # a ** (2 - alpha) is at least a, so only a row without weights is below 1
+    average = along / np.maximum(total, 1.0)
     return np.where(seen, u * (g - average), 0.0)
 
 
