@@ -430,9 +430,9 @@ LAST, SENTINEL = np.ones(2), np.ones((2, 3))
             r"= \(\.\.\., 2, 5\): got \(3, 5\)",
         ),
         (
-            lambda: sentinel_weights(S, LAST, mask=np.ones((2, 4)) > 0),
+            lambda: sentinel_weights(S[None], LAST, mask=S[:, :4] > 0),
             ValueError,
-            r"mask must fit the scores, shape \(\.\.\., queries, keys\)",
+            r"queries, keys\) = \(\.\.\., 2, 5\): got \(2, 4\)",
         ),
         (
             lambda: sentinel_weights(

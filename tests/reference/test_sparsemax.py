@@ -540,9 +540,9 @@ Q, K, V = np.ones((2, 3)), np.ones((5, 3)), np.ones((5, 7))
             r"= \(\.\.\., 2, 5\): got \(3, 5\)",
         ),
         (
-            lambda: sparsemax_attention(Q, K, V, mask=np.ones((2, 4)) > 0),
+            lambda: sparsemax_attention(Q[None], K, V, mask=Q > 0),
             ValueError,
-            r"mask must fit the scores, shape \(\.\.\., queries, keys\) = ",
+            r"queries, keys\) = \(\.\.\., 2, 5\): got \(2, 3\)",
         ),
         (
             lambda: entmax_attention(
