@@ -96,7 +96,7 @@ def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
         raise ValueError(
             f"weights must not be negative: got {float(np.min(a))}"
         )
-    logarithms = np.log(np.where(a > 0, a, 1.0))
+    logarithms = np.log(a + (a == 0))  # zero, not -inf, where a is zero
     # a - a^alpha without cancellation where alpha is nearly one
     parts = a * -np.expm1((alpha - 1) * logarithms)
     return np.sum(parts, axis=-1) / (alpha * (alpha - 1))
