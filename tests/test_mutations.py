@@ -108,11 +108,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "kept = np.where(candidates < ordered, candidates, FLOOR)",
     ): "a key exactly at the threshold has no weight and does not move it",
     (
-        "sparsemax",
-        "short = _total(_weights(distance, middle, alpha)) < 1",
-        "short = _total(_weights(distance, middle, alpha)) <= 1",
-    ): "where the sum is one, both ends of the interval close in on it",
-    (
         "spatial",
         "seen = np.where(weights == 0, 0.0, pixels)",
         "seen = np.where(weights == 0, 1.0, pixels)",
