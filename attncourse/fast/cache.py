@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attncourse.fast.cache_arrivals import Arrivals, require_like
 from attncourse.fast.cache_paged import PagedCache
 from attncourse.fast.cache_parts import (
-    Arrivals,
     Encode,
     next_positions,
     read_masked,
@@ -86,6 +86,12 @@ class _RowCache:
                 require_like(name, x, held)
         return new
 
+    def _held(self, places: int) -> tuple[Tensor, Tensor]:
+        """Return the keys and values in the first places; views."""
+        assert self.keys is not None
+        assert self.values is not None
+        return self.keys[:, :, :places], self.values[:, :, :places]
+
     def _places(self, new: Arrivals, places: int) -> None:
         """Make sure that each row has so many places; keep what is held."""
         for name, x in (("keys", new.k), ("values", new.v)):
@@ -96,14 +102,26 @@ class _RowCache:
                     room[:, :, : held.shape[2]] = held
                 setattr(self, name, room)
 
-    def _write(self, new: Arrivals, row: Tensor, at: Tensor, to: Any) -> None:
-        """Put the new tokens `at` of these rows in the places `to`."""
+    def _write(self, new: Arrivals, place: Any, to: Any) -> None:
+        """Put the new tokens at `place` of every row in its places `to`."""
         assert self.keys is not None
         assert self.values is not None
-        device = new.k.device
-        row, at, to = (x.to(device) for x in (row, at, to))
-        self.keys[row, :, to] = new.k.detach()[row, :, at]
-        self.values[row, :, to] = new.v.detach()[row, :, at]
+        self.keys[:, :, to] = new.k.detach()[:, :, place]
+        self.values[:, :, to] = new.v.detach()[:, :, place]
+        self._count(new)
+
+    def _write_rows(
+        self, new: Arrivals, row: Tensor, place: Tensor, to: Tensor
+    ) -> None:
+        """Put the new tokens at `place` of `row`, one by one, in `to`."""
+        assert self.keys is not None
+        assert self.values is not None
+        row, place, to = (x.to(new.k.device) for x in (row, place, to))
+        self.keys[row, :, to] = new.k.detach()[row, :, place]
+        self.values[row, :, to] = new.v.detach()[row, :, place]
+        self._count(new)
+
+    def _count(self, new: Arrivals) -> None:
         self.counted = new.lengths + new.counts
         self.batch = new.batch
 
@@ -158,27 +176,27 @@ class FullCache(_RowCache):
             for all. What padding reads is zero.
         """
         new = self._arrive(q, k, v, encode, counts)
-        after = new.lengths + new.counts
-        longest = int(after.max()) if len(after) else 0
+        longest = new.longest
         if self.capacity is not None and longest > self.capacity:
             raise ValueError(
                 "capacity must be enough for every token: "
                 f"got capacity={self.capacity}, tokens={longest}"
             )
         self._places(new, self._room(longest))
-        row, at = new.real()
-        self._write(new, row, at, new.positions[row, at])
-        assert self.keys is not None
-        assert self.values is not None
-        keys, values = self.keys[:, :, :longest], self.values[:, :, :longest]
         if new.even:
-            return new.shaped(read_newest(new.q, keys, values, window=None))
-        places = torch.arange(longest).expand(len(after), -1)
+            self._write(new, slice(None), slice(new.before, longest))
+            return new.shaped(
+                read_newest(new.q, *self._held(longest), window=None)
+            )
+        row, place = new.real()
+        self._write_rows(new, row, place, new.positions[row, place])
+        keys, values = self._held(longest)
+        at = torch.arange(longest).expand(len(new.lengths), -1)
         read = read_masked(
             stack_group(new.q, groups=keys.shape[1]),
             keys,
             values,
-            mask=new.mask(places)[:, None],
+            mask=new.mask(at)[:, None],
         )
         return new.unstacked(read)
 
@@ -226,29 +244,27 @@ class WindowCache(_RowCache):
         """
         new = self._arrive(q, k, v, encode, counts)
         self._places(new, self.window)
-        row, at = new.real(last=self.window)
-        to = new.positions[row, at] % self.window
-        if new.even and new.q.shape[2] == 1:
-            self._write(new, row, at, to)
-            return new.shaped(self._read_one(new))
-        read = self._read_even(new) if new.even else self._read_uneven(new)
-        self._write(new, row, at, to)
+        if not new.even:
+            read = self._read_uneven(new)
+            row, place = new.real(last=self.window)
+            to = new.positions[row, place] % self.window
+            self._write_rows(new, row, place, to)
+            return read
+        if new.tokens == 1:  # the token that it replaces is out of sight
+            slot = new.before % self.window
+            self._write(new, slice(None), slice(slot, slot + 1))
+            held = self._held(min(new.longest, self.window))
+            return new.shaped(read_newest(new.q, *held, window=None))
+        read = self._read_even(new)
+        first = max(new.before, new.longest - self.window)
+        slots = torch.arange(first, new.longest) % self.window
+        last = slice(first - new.before, None)
+        self._write(new, last, slots.to(new.k.device))
         return read
-
-    def _read_one(self, new: Arrivals) -> Tensor:
-        """Return what one token reads: every slot that is filled."""
-        assert self.keys is not None
-        assert self.values is not None
-        filled = int(new.lengths.max()) + 1 if len(new.lengths) else 0
-        part = slice(None, min(filled, self.window))
-        return read_newest(
-            new.q, self.keys[:, :, part], self.values[:, :, part], window=None
-        )
 
     def _read_even(self, new: Arrivals) -> Tensor:
         """Return what a chunk reads, the ring put in order before it."""
-        length = int(new.lengths.max()) if len(new.lengths) else 0
-        order = torch.arange(max(0, length - self.window), length)
+        order = torch.arange(max(0, new.before - self.window), new.before)
         k, v = self._with(new, order.to(new.k.device) % self.window)
         return new.shaped(read_newest(new.q, k, v, window=self.window))
 
@@ -271,25 +287,4 @@ class WindowCache(_RowCache):
         return (
             torch.cat([self.keys[:, :, slots], new.k.detach()], dim=2),
             torch.cat([self.values[:, :, slots], new.v.detach()], dim=2),
-        )
-
-
-def require_like(name: str, new: Tensor, held: Tensor) -> None:
-    """Require new keys or values of the width, groups and type of old ones.
-
-    Source: the shapes of Ainslie et al. (2023), "GQA", section 2.2.
-
-    Examples
-    --------
-    >>> require_like("k", torch.ones(2, 3, 5, 4), torch.ones(2, 3, 7, 4))
-    """
-    if (new.shape[1], new.shape[3]) != (held.shape[1], held.shape[3]):
-        raise ValueError(
-            f"{name} must fit the cache, groups={held.shape[1]} and "
-            f"width={held.shape[3]}: got {new.shape[1]} and {new.shape[3]}"
-        )
-    if (new.dtype, new.device) != (held.dtype, held.device):
-        raise TypeError(
-            f"{name} must have the type and device of the cache, "
-            f"{held.dtype} on {held.device}: got {new.dtype} on {new.device}"
         )

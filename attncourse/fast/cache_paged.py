@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attncourse.fast.cache_parts import (
+from attncourse.fast.cache_arrivals import (
     Arrivals,
+    require_like,
+    whole_counts,
+)
+from attncourse.fast.cache_parts import (
     Encode,
+    read_all,
     read_masked,
     stack_group,
 )
-from attncourse.fast.tiled import attention
 from attncourse.shapes import count
 
 
@@ -107,8 +111,10 @@ class PagedCache:
 
     def blocks_needed(self, counts: Any) -> int:
         """Return how many free blocks so many new tokens a row would take."""
+        rows = (len(self.tables),)
         uses, needed = list(self.uses), 0
-        for row, new in enumerate(map(int, counts)):
+        new_tokens = whole_counts(counts, rows, most=None).tolist()
+        for row, new in enumerate(new_tokens):
             needed += self._blocks(self._lengths[row] + new)
             needed -= len(self.tables[row])
             if self._writes_shared(row, new, uses):
@@ -189,12 +195,12 @@ class PagedCache:
         """Return what the queries read, groups before rows: one copy."""
         assert self.keys is not None
         assert self.values is not None
-        longest = max(self._lengths, default=0)
+        longest = new.longest
         places = self._places()[:, :longest].to(new.q.device)
         keys, values = self.keys[:, places], self.values[:, places]
         stacked = stack_group(new.q, groups=len(keys)).transpose(0, 1)
-        if new.even and new.q.shape[2] == 1:
-            read = attention(stacked, keys, values)
+        if new.even and new.tokens == 1:
+            read = read_all(stacked, keys, values)
         else:
             at = torch.arange(longest).expand(len(self.tables), -1)
             read = read_masked(stacked, keys, values, mask=new.mask(at))
@@ -226,19 +232,8 @@ class PagedCache:
             ("k", new.k, self.keys),
             ("v", new.v, self.values),
         ):
-            if pool is None:
-                continue
-            if (x.shape[1], x.shape[3]) != (pool.shape[0], pool.shape[2]):
-                raise ValueError(
-                    f"{name} must fit the cache, groups={pool.shape[0]} and "
-                    f"width={pool.shape[2]}: got {x.shape[1]} and {x.shape[3]}"
-                )
-            if (x.dtype, x.device) != (pool.dtype, pool.device):
-                raise TypeError(
-                    f"{name} must have the type and device of the cache, "
-                    f"{pool.dtype} on {pool.device}: got {x.dtype} on "
-                    f"{x.device}"
-                )
+            if pool is not None:
+                require_like(name, x, pool[None])
 
     def _require_row(self, row: int) -> None:
         if count("row", row, least=0) >= len(self.tables):

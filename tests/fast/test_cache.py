@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from attncourse.fast import layers, tiled
+from attncourse.fast import dense, layers, tiled
 from attncourse.fast.cache import (
     CachedAttention,
     CachedDecoder,
@@ -18,12 +18,16 @@ from attncourse.fast.cache import (
     PagedCache,
     WindowCache,
     next_positions,
-    require_like,
     slot_positions,
     visible,
 )
-from attncourse.fast.cache_parts import (
+from attncourse.fast.cache_arrivals import (
     Arrivals,
+    require_like,
+    whole_counts,
+)
+from attncourse.fast.cache_parts import (
+    read_all,
     read_masked,
     read_newest,
     stack_group,
@@ -332,19 +336,48 @@ def test_bytes_are_those_of_the_tensors():
         assert held.nbytes == places * each
 
 
-def test_decoding_reads_keys_where_they_lie(monkeypatch):
+@pytest.mark.parametrize(
+    ("dtype", "module"), [(torch.float64, dense), (torch.float16, tiled)]
+)
+def test_decoding_reads_keys_where_they_lie(monkeypatch, dtype, module):
     held = FullCache(start=16)
-    held.step(*triple(0, 2, heads=8, groups=2, tokens=7))
+    held.step(*triple(0, 2, heads=8, groups=2, tokens=7, dtype=dtype))
     read = []
 
     def spy(q, k, v):
         read.append((k.data_ptr(), k.shape))
         return original(q, k, v)
 
-    original = tiled.attention
-    monkeypatch.setattr(tiled, "attention", spy)
-    held.step(*triple(1, 2, heads=8, groups=2, tokens=1))
+    original = module.attention
+    monkeypatch.setattr(module, "attention", spy)
+    held.step(*triple(1, 2, heads=8, groups=2, tokens=1, dtype=dtype))
     assert read == [(held.keys.data_ptr(), (2, 2, 8, DIM))]
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 13))
+@settings(max_examples=25, deadline=None)
+def test_a_ring_holds_the_last_tokens_however_they_come(seed, window, tokens):
+    rng = np.random.default_rng(seed)
+    x = draw(seed, 2, 1, tokens, DIM)
+    one_by_one = WindowCache(window=window)
+    chunks, padded = WindowCache(window=window), WindowCache(window=window)
+    at = 0
+    while at < tokens:
+        size = int(rng.integers(1, tokens - at + 1))
+        part = x[:, :, at : at + size]
+        chunks.step(part, part, part)
+        part = torch.nn.functional.pad(part, (0, 0, 0, 2), value=torch.nan)
+        padded.step(part, part, part, counts=size)
+        at += size
+    for token in x.split(1, dim=2):
+        one_by_one.step(token, token, token)
+    for other in (chunks, padded):
+        assert other.lengths.tolist() == one_by_one.lengths.tolist()
+        assert torch.equal(other.keys, one_by_one.keys)
+        assert torch.equal(other.values, one_by_one.values)
+    for place in range(max(0, tokens - window), tokens):
+        slot = one_by_one.keys[:, :, place % window]
+        assert torch.equal(slot, x[:, :, place])
 
 
 # --- blocks ----------------------------------------------------------------
@@ -448,6 +481,14 @@ def test_rows_that_are_not_there_are_refused():
         "length=0",
     ):
         held.share_prefix(0, tokens=1)
+    for counts, message in (
+        ([1, 2], r"for each sequence \(1,\): got \(2,\)"),
+        ([-1], "counts must be at least 0: got -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            held.blocks_needed(counts)
+    with pytest.raises(TypeError, match="counts must hold whole numbers"):
+        held.blocks_needed([0.5])
     with pytest.raises(ValueError, match="size must be at least 1: got 0"):
         PagedCache(blocks=1, size=0)
     with pytest.raises(ValueError, match="blocks must be at least 0: got -1"):
@@ -481,12 +522,27 @@ def test_what_does_not_fit_is_named_and_changes_nothing(kind):
     for counts, message in (
         ([1, 4], "counts must lie between 0 and tokens=3: got 1 to 4"),
         ([-1, 2], "counts must lie between 0 and tokens=3: got -1 to 2"),
-        ([1, 2, 3], "counts must have one number for each sequence: got 3"),
+        ([1, 2, 3], r"counts must have one number for each sequence \(2,\)"),
+        ([[1], [2]], r"for each sequence \(2,\): got \(2, 1\)"),
     ):
         with pytest.raises(ValueError, match=message):
             held.step(q, k, v, counts=counts)
-    with pytest.raises(TypeError, match="counts must hold whole numbers"):
-        held.step(q, k, v, counts=[1.0, 2.0])
+    for counts in ([1.0, 2.0], [True, False], "ab", [[1], [1, 2]]):
+        with pytest.raises(TypeError, match="counts must hold whole numbers"):
+            held.step(q, k, v, counts=counts)
+    for encode in (
+        lambda x, at: x[..., :2],
+        lambda x, at: x.float(),
+        lambda x, at: x.numpy(),
+    ):
+        with pytest.raises(
+            ValueError, match="encode must keep the shape and type of q, "
+        ):
+            held.step(q, k, v, encode=encode)
+    with pytest.raises(ValueError, match="dim must be at least 1: got 0"):
+        held.step(q[..., :0], k[..., :0], v)
+    with pytest.raises(TypeError, match="k must be a floating-point tensor: "):
+        held.step(q, k.tolist(), v)
     with pytest.raises(TypeError, match="k must have the type and device of"):
         held.step(q.float(), k.float(), v.float())
     with pytest.raises(TypeError, match="q and k must agree in dtype and dev"):
@@ -544,6 +600,12 @@ def test_groups_are_stacked_and_read():
     assert new.real()[0].tolist() == [0] * 5 + [1] * 4
     assert new.real(last=2)[1].tolist() == [3, 4, 2, 3]
     assert Arrivals(q, k, v, None).even
+    assert not Arrivals(q, k, v, torch.tensor([3, 4])).even
+    assert Arrivals(q, k, v, torch.tensor([3, 4]), counts=2).longest == 6
+    assert whole_counts(4, (2, 3), most=5).tolist() == [4] * 6
+    assert whole_counts([], (0,), most=5).tolist() == []
+    last = [x[:, :, -1:] for x in (stacked, v)]
+    close(read_all(last[0], k, v), read[:, :, -1:])
     require_like("k", k, k)
 
 
