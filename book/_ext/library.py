@@ -106,18 +106,34 @@ def first(text: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def source_first(app, what, name, value, options, lines: list[str]) -> None:
-    """Put the source before a docstring's sections, which it would join."""
+def house_style(app, what, name, value, options, lines: list[str]) -> None:
+    """Turn a docstring of this project into one that napoleon reads well.
+
+    The source stands before the sections, which it would join; and what
+    follows a parameter's name is a description, not a type.
+    """
     starts = [n for n, line in enumerate(lines) if line.startswith("Source: ")]
     heads = [n for n, line in enumerate(lines) if line.startswith("-----")]
-    if not starts or not heads or heads[0] > starts[0]:
-        return
-    end = starts[0]
-    while end < len(lines) and lines[end]:
-        end += 1
-    moved = [*lines[starts[0] : end], ""]
-    del lines[starts[0] : end]
-    lines[heads[0] - 1 : heads[0] - 1] = moved
+    if starts and heads and heads[0] < starts[0]:
+        end = starts[0]
+        while end < len(lines) and lines[end]:
+            end += 1
+        moved = [*lines[starts[0] : end], ""]
+        del lines[starts[0] : end]
+        lines[heads[0] - 1 : heads[0] - 1] = moved
+    if "Parameters" in lines:
+        start = lines.index("Parameters") + 2
+        end = start
+        while end < len(lines) and lines[end]:
+            end += 1
+        described = []
+        for line in lines[start:end]:
+            name, colon, text = line.partition(" : ")
+            if colon and not line.startswith(" "):
+                described += [name, f"    {text}"]
+            else:
+                described.append(line)
+        lines[start:end] = described
 
 
 class Generated(SphinxDirective):
@@ -163,5 +179,5 @@ def setup(app):
     app.add_directive("mechanism", Mechanism)
     app.add_directive("ledger", Ledger)
     # Before napoleon reads the sections.
-    app.connect("autodoc-process-docstring", source_first, priority=1)
+    app.connect("autodoc-process-docstring", house_style, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
