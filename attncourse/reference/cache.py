@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from attncourse.reference.blocks_layers import (
     encoder_layer,
     parallel_layer,
@@ -38,6 +36,7 @@ from attncourse.reference.cache_full import (
     visible,
 )
 from attncourse.reference.cache_paged import paged_extend, paged_step
+from attncourse.reference.cache_parts import whole
 from attncourse.reference.cache_pool import (
     PagedCache,
     add_row,
@@ -167,8 +166,9 @@ def cached_attention(
 
     Examples
     --------
-    >>> layer, cache = Projections(*[np.eye(4)] * 4), new_full_cache(
-    ...     groups=2, dim=2)
+    >>> import numpy as np
+    >>> layer = Projections(*[np.eye(4)] * 4)
+    >>> cache = new_full_cache(groups=2, dim=2)
     >>> y, cache = cached_attention([[1, 2, 3, 4]], layer, cache, heads=2)
     >>> y.tolist(), int(cache.lengths)
     ([[1.0, 2.0, 3.0, 4.0]], 1)
@@ -187,7 +187,9 @@ def decode_step(
     heads: int,
     step: Step = full_step,
 ) -> tuple[Tokens, list[Cache]]:
-    """Return new tokens after all layers of a decoder, and its caches.
+    r"""Return new tokens after all layers of a decoder, and its caches.
+
+    .. math:: y_{t+1:t+n} = \mathrm{decoder}(x_{1:t+n})_{t+1:t+n}
 
     They are the last rows of `blocks.decoder_only` of all tokens so far;
     with a window, of the same under a window mask.
@@ -256,8 +258,7 @@ def _layer(
 class CachedLogits:
     """The logits of the next token, for `greedy` or `sample`, by a cache.
 
-    Called with all tokens so far, it advances by those that are new to it,
-    so that each token passes the model once.
+    Called with all tokens so far, it gives the model those that are new.
 
     Parameters
     ----------
@@ -270,11 +271,9 @@ class CachedLogits:
 
     Examples
     --------
-    >>> def advance(new, total):  # the logits of the sum of all tokens
-    ...     return np.eye(9)[total + sum(new)], total + sum(new)
-    >>> logits = CachedLogits(advance, 0)
-    >>> int(np.argmax(logits([1, 2]))), int(np.argmax(logits([1, 2, 4])))
-    (3, 7)
+    >>> logits = CachedLogits(lambda new, n: ([n + len(new)], n + len(new)), 0)
+    >>> logits([5, 7]), logits([5, 7, 5])  # two tokens, then one more
+    ([2], [3])
     """
 
     def __init__(
@@ -284,17 +283,17 @@ class CachedLogits:
         tokens: Sequence[int] = (),
     ):
         self.advance, self.cache = advance, cache
-        self.tokens = np.array(tokens, dtype=np.int64)
+        self.tokens = whole("tokens", tokens, "tokens")
 
     def __call__(self, tokens: Any) -> Array:
         """Return the logits of the token after these."""
-        tokens = np.asarray(tokens)
-        old = len(self.tokens)
-        if len(tokens) <= old or (tokens[:old] != self.tokens).any():
+        tokens = whole("tokens", tokens, "tokens")
+        old, given = self.tokens.tolist(), tokens.tolist()
+        if len(given) <= len(old) or given[: len(old)] != old:
             raise ValueError(
                 "tokens must begin with those in the cache and go on: "
-                f"got {tokens.tolist()} after {self.tokens.tolist()}"
+                f"got {given} after {old}"
             )
-        logits, self.cache = self.advance(tokens[old:], self.cache)
-        self.tokens = tokens.copy()
+        logits, self.cache = self.advance(tokens[len(old) :], self.cache)
+        self.tokens = tokens
         return logits

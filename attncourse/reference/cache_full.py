@@ -12,22 +12,29 @@ them, so a rotary encoding can be handed to a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from attncourse.reference.cache_parts import (
+    Encode,
+    GroupKeys,
+    GroupValues,
+    HeadOutput,
+    HeadQueries,
+    Lengths,
+    fitting,
+    whole,
+)
 from attncourse.reference.heads import grouped_attention
-from attncourse.shapes import Array, count, real, require_equal
-
-HeadQueries = Float[Array, "*batch heads tokens dim"]
-GroupKeys = Float[Array, "*batch groups tokens dim"]
-GroupValues = Float[Array, "*batch groups tokens value_dim"]
-HeadOutput = Float[Array, "*batch heads tokens value_dim"]
-Lengths = Int[Array, "*batch"]
-# From queries or keys and their positions to the same, turned.
-Encode = Callable[[Any, Any], Any]
+from attncourse.shapes import (
+    Array,
+    count,
+    real,
+    require_broadcast,
+    require_equal,
+)
 
 
 class FullCache(NamedTuple):
@@ -67,6 +74,7 @@ def new_full_cache(
     >>> new_full_cache(2, groups=3, dim=5).keys.shape
     (2, 3, 0, 5)
     """
+    batch = tuple(count("batch", each, least=0) for each in batch)
     groups, dim = count("groups", groups), count("dim", dim)
     value_dim = dim if value_dim is None else count("value_dim", value_dim)
     if capacity is not None:
@@ -95,7 +103,7 @@ def next_positions(
     [[5, 6], [0, 1]]
     """
     tokens = count("tokens", tokens, least=0)
-    return np.asarray(lengths)[..., None] + np.arange(tokens)
+    return whole("lengths", lengths)[..., None] + np.arange(tokens)
 
 
 def visible(
@@ -119,12 +127,17 @@ def visible(
     >>> visible([4, 5], [5, 3, -1], counts=2).astype(int).tolist()
     [[0, 1, 0], [1, 1, 0]]
     """
-    at = np.asarray(positions)[..., :, None]
-    key = np.asarray(key_positions)[..., None, :]
-    row = np.arange(at.shape[-2])[:, None]
-    return (
-        (key >= 0) & (key <= at) & (row < np.asarray(counts)[..., None, None])
+    at = whole("positions", positions, "queries")
+    key = whole("key_positions", key_positions, "keys")
+    real_ones = whole("counts", counts)
+    require_broadcast(
+        positions=at.shape[:-1],
+        key_positions=key.shape[:-1],
+        counts=real_ones.shape,
     )
+    row = np.arange(at.shape[-1])[:, None]
+    at, key = at[..., :, None], key[..., None, :]
+    return (key >= 0) & (key <= at) & (row < real_ones[..., None, None])
 
 
 def extend(
@@ -248,48 +261,14 @@ def encoded(
     positions = next_positions(lengths, tokens=q.shape[-2])
     if encode is not None:
         every = positions[..., None, :]  # the same for every head
-        q, k = encode(q, every), encode(k, every)
+        q, k = _turned("q", q, every, encode), _turned("k", k, every, encode)
     return q, k, positions
 
 
-def fitting(
-    k: GroupKeys, v: GroupValues, counts: Any, cache: Any
-) -> tuple[GroupKeys, GroupValues, Lengths]:
-    """Return new keys, values and counts, which must fit those held.
-
-    Source: the shapes of Ainslie et al. (2023), "GQA", section 2.2.
-
-    Examples
-    --------
-    >>> cache = new_full_cache(2, groups=1, dim=3)
-    >>> k = np.ones((2, 1, 5, 3))
-    >>> fitting(k, k, None, cache)[2].tolist()
-    [5, 5]
-    """
-    k = real("k", k, "groups tokens dim")
-    v = real("v", v, "groups tokens value_dim")
-    require_equal("tokens", k=k.shape[-2], v=v.shape[-2])
-    batch, tokens = np.shape(cache.lengths), k.shape[-2]
-    held = {"k": (k, cache.keys), "v": (v, cache.values)}
-    for name, (new, old) in held.items():
-        want = (*batch, old.shape[-3], tokens, old.shape[-1])
-        if new.shape != want:
-            raise ValueError(
-                f"{name} must fit the cache, shape {want}: got {new.shape}"
-            )
-    counts = np.asarray(tokens if counts is None else counts)
-    if counts.size and counts.dtype.kind not in "iu":
-        raise TypeError(
-            f"counts must hold whole numbers: got dtype {counts.dtype}"
-        )
-    if counts.shape not in ((), batch):
+def _turned(name: str, x: Array, at: Array, encode: Encode) -> Array:
+    y = real(name, encode(x, at))
+    if y.shape != x.shape:
         raise ValueError(
-            f"counts must have one number for each sequence {batch}: "
-            f"got {counts.shape}"
+            f"encode must keep the shape of {name}, {x.shape}: got {y.shape}"
         )
-    if counts.size and not 0 <= counts.min() <= counts.max() <= tokens:
-        raise ValueError(
-            f"counts must lie between 0 and tokens={tokens}: "
-            f"got {counts.min()} to {counts.max()}"
-        )
-    return k, v, np.broadcast_to(counts, batch).astype(np.int64)
+    return y

@@ -8,16 +8,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from attncourse.reference.cache_full import (
+from attncourse.reference.cache_full import encoded, visible
+from attncourse.reference.cache_parts import (
     Encode,
     GroupKeys,
     GroupValues,
     HeadOutput,
     HeadQueries,
     Lengths,
-    encoded,
     fitting,
-    visible,
 )
 from attncourse.reference.cache_pool import (
     PagedCache,

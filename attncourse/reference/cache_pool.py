@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from attncourse.reference.cache_full import Lengths
+from attncourse.reference.cache_parts import Lengths, whole
 from attncourse.shapes import Array, count
 
 Table = tuple[int, ...]
@@ -174,7 +174,14 @@ def blocks_needed(cache: PagedCache, *, counts: Lengths) -> int:
     3
     """
     uses, needed, size = cache.uses.copy(), 0, _size(cache)
-    counts = np.asarray(counts)
+    counts = whole("counts", counts)
+    if counts.shape != cache.lengths.shape:
+        raise ValueError(
+            "counts must have one number for each row, shape "
+            f"{cache.lengths.shape}: got {counts.shape}"
+        )
+    if counts.min(initial=0) < 0:
+        raise ValueError(f"counts must be at least 0: got {counts.min()}")
     for length, table, new in zip(
         cache.lengths, cache.tables, counts, strict=True
     ):
@@ -195,7 +202,7 @@ def block_count(tokens: int, *, size: int) -> int:
     >>> block_count(5, size=2)
     3
     """
-    return -(-tokens // size)
+    return -(-count("tokens", tokens, least=0) // count("size", size))
 
 
 def _row(cache: PagedCache, row: int) -> int:

@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from attncourse.reference.cache_full import (
+from attncourse.reference.cache_full import encoded, visible
+from attncourse.reference.cache_parts import (
     Encode,
     GroupKeys,
     GroupValues,
     HeadOutput,
     HeadQueries,
     Lengths,
-    encoded,
     fitting,
-    visible,
+    whole,
 )
 from attncourse.reference.heads import grouped_attention
 from attncourse.shapes import Array, count
@@ -56,6 +56,7 @@ def new_window_cache(
     >>> new_window_cache(2, groups=3, dim=5, window=7).keys.shape
     (2, 3, 7, 5)
     """
+    batch = tuple(count("batch", each, least=0) for each in batch)
     groups, dim = count("groups", groups), count("dim", dim)
     value_dim = dim if value_dim is None else count("value_dim", value_dim)
     window = count("window", window)
@@ -82,7 +83,7 @@ def slot_positions(
     >>> slot_positions(np.array([5, 2]), window=3).tolist()
     [[3, 4, 2], [0, 1, -1]]
     """
-    last = np.asarray(lengths)[..., None] - 1
+    last = whole("lengths", lengths)[..., None] - 1
     return last - (last - np.arange(count("window", window))) % window
 
 

@@ -38,7 +38,7 @@ from attncourse.reference.cache import (
     visible,
     window_step,
 )
-from attncourse.reference.cache_full import fitting
+from attncourse.reference.cache_parts import fitting, whole
 from attncourse.reference.heads import (
     Projections,
     cache_count,
@@ -347,6 +347,13 @@ def test_sizes_must_be_counts(make, sizes):
         ):
             make(**{**sizes, name: least - 1})
         make(**{**sizes, name: 1})
+    if make is new_paged_cache:
+        return
+    assert make(0, **sizes).keys.shape[0] == 0
+    with pytest.raises(ValueError, match="batch must be at least 0: got -1"):
+        make(-1, **sizes)
+    with pytest.raises(TypeError, match="batch must be a whole number: got 2"):
+        make(2.0, **sizes)
 
 
 def test_the_capacity_may_be_filled_and_not_exceeded():
@@ -562,6 +569,20 @@ def test_rows_that_are_not_there_are_refused():
         "length=0",
     ):
         share_prefix(held, 0, tokens=1)
+    for counts, message in (
+        ([1, 2], r"one number for each row, shape \(1,\): got \(2,\)$"),
+        (1, r"one number for each row, shape \(1,\): got \(\)$"),
+        ([-1], "counts must be at least 0: got -1$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            blocks_needed(held, counts=counts)
+    with pytest.raises(TypeError, match="counts must hold whole numbers: got"):
+        blocks_needed(held, counts=[0.5])
+    with pytest.raises(ValueError, match="tokens must be at least 0: got -1"):
+        block_count(-1, size=2)
+    with pytest.raises(ValueError, match="size must be at least 1: got 0"):
+        block_count(3, size=0)
+    assert block_count(0, size=2) == 0
 
 
 # --- errors ----------------------------------------------------------------
@@ -599,9 +620,47 @@ def test_what_does_not_fit_is_named(kind):
             step(q, k, v, held, counts=np.array(counts))
     with pytest.raises(TypeError, match="counts must hold whole numbers"):
         step(q, k, v, held, counts=np.array([1.0, 2.0]))
+    with pytest.raises(
+        ValueError,
+        match=r"encode must keep the shape of q, \(2, 4, 3, 4\): got \(2, 4, ",
+    ):
+        step(q, k, v, held, encode=lambda x, at: x[..., :2])
+    with pytest.raises(ValueError, match="encode must keep the shape of k, "):
+        step(q, k, v, held, encode=lambda x, at: x if len(x[0]) > 2 else x[0])
     counts = fitting(k, v, 2, held)[2]
     assert counts.tolist() == [2, 2]
     assert held.lengths.tolist() == [0, 0]
+
+
+def test_lengths_and_positions_are_whole_numbers():
+    for call, name in (
+        (lambda: next_positions([0.5], tokens=2), "lengths"),
+        (lambda: next_positions("ab", tokens=2), "lengths"),
+        (lambda: slot_positions([True], window=2), "lengths"),
+        (lambda: visible([0.5], [1], counts=1), "positions"),
+        (lambda: visible([0], [None], counts=1), "key_positions"),
+        (lambda: visible([0], [1], counts=1.0), "counts"),
+        (lambda: whole("table", [[1], [1, 2]]), "table"),
+        (lambda: CachedLogits(None, 0, tokens=[0.5]), "tokens"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"^{name} must hold whole numbers: "
+        ):
+            call()
+    with pytest.raises(
+        ValueError,
+        match=r"positions must have axes \(..., queries\): got shape \(\)$",
+    ):
+        visible(0, [1], counts=1)
+    with pytest.raises(
+        ValueError,
+        match=r"leading axes of positions and key_positions and counts must "
+        r"broadcast: got positions \(2,\), key_positions \(3,\), counts \(\)",
+    ):
+        visible(np.zeros((2, 1), int), np.zeros((3, 1), int), counts=1)
+    assert whole("lengths", []).tolist() == []
+    given = np.array([3])
+    assert whole("lengths", given) is not given
 
 
 # --- layers and stacks -----------------------------------------------------
@@ -750,7 +809,7 @@ def test_greedy_with_a_cache_finds_the_same_tokens():
 def test_cached_logits_refuse_another_beginning():
     logits = CachedLogits(lambda new, n: (np.eye(3)[0], n + len(new)), 0)
     logits([1, 2])
-    for other in ([1, 3, 2], [1, 2], [1]):
+    for other in ([1, 3, 2], [1, 2], [1], [[1], [2], [0]]):
         with pytest.raises(
             ValueError,
             match="tokens must begin with those in the cache and go on: got",

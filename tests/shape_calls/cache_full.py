@@ -42,8 +42,4 @@ CALLS = {
         ((Q, K, COUNTS, rotary), {}),
         ((Q, K, COUNTS, None), {}),
     ],
-    "cache_full.fitting": [
-        ((K, V, None, CACHE), {}),
-        ((K, V, COUNTS, FILLED), {}),
-    ],
 }
