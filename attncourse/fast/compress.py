@@ -117,8 +117,9 @@ def row_mask(
         raise ValueError(
             f"weights must have two axes: got shape {tuple(weights.shape)}"
         )
-    wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
-    return _largest(wide.norm(dim=1), count("keep", keep, least=0))
+    # In double precision no square of a shorter type overflows.
+    lengths = weights.double().norm(dim=1)
+    return _largest(lengths, count("keep", keep, least=0))
 
 
 def head_mask(
@@ -141,7 +142,7 @@ def head_mask(
     >>> head_mask(torch.tensor([[1.0, 1.0, 0.0, 2.0]]), heads=2, keep=1)
     tensor([False,  True])
     """
-    heads = count("heads", heads)
+    heads, weight = count("heads", heads), require_finite("weight", weight)
     if weight.ndim != 2 or weight.shape[1] % heads:
         raise ValueError(
             "columns must split evenly into heads: "

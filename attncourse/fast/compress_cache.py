@@ -17,6 +17,7 @@ from attncourse.shapes import (
     QUERIES,
     SCORES,
     VALUES,
+    require_broadcast,
     require_equal,
 )
 
@@ -79,12 +80,9 @@ def cache_attention(
     >>> cache_attention(torch.zeros(1, 3), cache).tolist()
     [[2.0]]
     """
-    require_real("q", q, "queries dim")
+    _require_fit(q, cache, mask)
     keys, values = cache
     wide = torch.promote_types(q.dtype, keys.scale.dtype)
-    require_equal("dim", q=q.shape[-1], keys=keys.codes.shape[-1])
-    if q.shape[-1] == 0:
-        raise ValueError("dim must be at least 1: got 0")
     scores = q.to(wide) @ keys.codes.to(wide).mT
     scores = scores * (keys.scale.mT * q.shape[-1] ** -0.5)
     a = softmax(scores) if mask is None else masked_softmax(scores, mask)
@@ -112,3 +110,32 @@ def cache_bytes(cache: QuantisedCache) -> int:
         for each in cache
         for x in (each.codes, each.scale)
     )
+
+
+def _require_fit(q: Queries, cache: QuantisedCache, mask: Mask | None) -> None:
+    """Refuse queries, a cache and a mask that do not fit."""
+    require_real("q", q, "queries dim")
+    k, v = (each.codes.shape for each in cache)
+    require_equal("dim", q=q.shape[-1], keys=k[-1])
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
+    require_equal("keys", keys=k[-2], values=v[-2])
+    require_broadcast(
+        q=tuple(q.shape[:-2]), keys=tuple(k[:-2]), values=tuple(v[:-2])
+    )
+    if mask is None:
+        return
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(
+            f"mask must be boolean, True where a query may look: got {got}"
+        )
+    shape = (q.shape[-2], k[-2])
+    if mask.ndim < 2 or any(
+        have not in (1, want)
+        for have, want in zip(mask.shape[-2:], shape, strict=True)
+    ):
+        raise ValueError(
+            "mask must fit the scores, shape (..., queries, keys) = "
+            f"(..., {shape[0]}, {shape[1]}): got {tuple(mask.shape)}"
+        )

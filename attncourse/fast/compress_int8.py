@@ -8,7 +8,16 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from attncourse.shapes import require_equal
+from attncourse.shapes import count, require_equal
+
+# `require_finite` is for the modules next to this one.
+__all__ = [
+    "Quantised",
+    "dequantise",
+    "int8_product",
+    "quantise",
+    "quantise_affine",
+]
 
 Numbers = Float[Tensor, "*axes"]
 Axis = int | tuple[int, ...] | None
@@ -107,8 +116,8 @@ def dequantise(quantised: Quantised) -> Numbers:
     >>> dequantise(quantise(torch.tensor([-127.0, 0.5, 1.5]))).tolist()
     [-127.0, 0.0, 2.0]
     """
+    _require_codes("quantised", quantised)
     codes, scale, zero = quantised
-    _require_codes("quantised", codes)
     return (codes - zero).to(scale.dtype) * scale
 
 
@@ -138,7 +147,7 @@ def int8_product(
     [[381.0]]
     """
     for name, each in {"x": x, "w": w}.items():
-        _require_codes(name, each.codes)
+        _require_codes(name, each)
     if x.codes.ndim < 2 or w.codes.ndim != 2:
         raise ValueError(
             "x must have axes (..., rows, inner) and w (inner, columns): "
@@ -193,7 +202,17 @@ def _wide(name: str, x: Numbers) -> Numbers:
 def _axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(x.ndim))
-    return axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        count("axis", each, least=-x.ndim)
+    if any(each >= x.ndim for each in axes) or len(
+        {each % x.ndim for each in axes}
+    ) < len(axes):
+        raise ValueError(
+            f"axis must name axes of shape {tuple(x.shape)}, each once: "
+            f"got {axis}"
+        )
+    return axes
 
 
 def _nothing(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -210,6 +229,22 @@ def _step(scale: Tensor) -> Tensor:
     return torch.where(scale < tiny, torch.ones_like(scale), scale)
 
 
-def _require_codes(name: str, codes: Tensor) -> None:
+def _require_codes(name: str, quantised: Quantised) -> None:
+    """Require int8 codes, with steps and zero points that fit them."""
+    if not isinstance(quantised, Quantised):
+        raise TypeError(
+            f"{name} must be Quantised: got {type(quantised).__name__}"
+        )
+    codes, scale, zero = quantised
     if codes.dtype is not torch.int8:
         raise TypeError(f"{name} must hold int8 codes: got {codes.dtype}")
+    shape = tuple(codes.shape)
+    for each in (scale, zero):
+        if each.ndim != codes.ndim or any(
+            have not in (1, want)
+            for have, want in zip(each.shape, shape, strict=True)
+        ):
+            raise ValueError(
+                f"scale and zero must fit codes of shape {shape}: got "
+                f"{tuple(scale.shape)} and {tuple(zero.shape)}"
+            )

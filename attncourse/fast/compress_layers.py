@@ -70,10 +70,9 @@ def apply_mask(layer: nn.Module, mask: Kept) -> nn.Module:
     >>> layer.weight.any().item()
     False
     """
-    if mask.dtype is not torch.bool:
-        raise TypeError(
-            f"mask must be boolean, True at what stays: got {mask.dtype}"
-        )
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask must be boolean, True at what stays: got {got}")
     weight: Tensor = layer.weight  # type: ignore[assignment]
     shape = tuple(weight.shape)
     try:
@@ -124,7 +123,7 @@ def make_permanent(model: nn.Module) -> nn.Module:
     >>> list(make_permanent(model).state_dict())
     ['0.bias', '0.weight']
     """
-    for layer in model.modules():
+    for layer in list(model.modules()):
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight")
     return model
@@ -135,8 +134,9 @@ class QuantisedLinear(nn.Module):
 
     .. math:: y_o = \sum_i (c_{oi} \Delta_o)\, x_i + b_o
 
-    The tokens keep their dtype: memory is saved, a quarter of what single
-    precision takes. It does not train.
+    The tokens keep their dtype, and a step has single precision at least.
+    The matrix takes a quarter of what single precision takes. It does not
+    train.
 
     Source: Jacob et al. (2018), "Quantization and Training of Neural
     Networks for Efficient Integer-Arithmetic-Only Inference", section 2.1.
@@ -159,14 +159,18 @@ class QuantisedLinear(nn.Module):
         self.register_buffer("scale", scale)
         bias = None if base.bias is None else base.bias.detach().clone()
         self.register_buffer("bias", bias)
+        # Follows the layer to another dtype, which the codes do not.
+        like = base.weight.detach().new_empty(0)
+        self.register_buffer("like", like, persistent=False)
         self.codes: Tensor
         self.scale: Tensor
         self.bias: Tensor | None
+        self.like: Tensor
 
     @property
     def weight(self) -> Float[Tensor, "out_width width"]:
         """Return the weights that the codes stand for."""
-        return self.codes.to(self.scale.dtype) * self.scale
+        return (self.codes.to(self.scale.dtype) * self.scale).to(self.like)
 
     def forward(self, x: Tokens) -> Float[Tensor, "*#batch tokens out_width"]:
         """Return every token mapped."""
@@ -200,7 +204,8 @@ class Int8Linear(QuantisedLinear):
         zero = torch.zeros_like(self.scale.T, dtype=torch.int64)
         w = Quantised(self.codes.T, self.scale.T, zero)
         y = int8_product(quantise(x.detach(), axis=-1), w)
-        return y if self.bias is None else y + self.bias
+        y = y if self.bias is None else y + self.bias
+        return y.to(x.dtype)
 
 
 def quantise_model(model: nn.Module, *patterns: str) -> nn.Module:

@@ -10,7 +10,6 @@ stores each number as one of 256 multiples of a step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +21,7 @@ from attncourse.reference.compress_cache import (
     quantise_cache,
     quantised_cache_bytes,
 )
+from attncourse.reference.compress_heads import prune_heads
 from attncourse.reference.compress_int8 import (
     Quantised,
     dequantise,
@@ -30,9 +30,9 @@ from attncourse.reference.compress_int8 import (
     quantise,
     quantise_affine,
     require_finite,
+    require_matrix,
 )
-from attncourse.reference.heads_parts import Projections
-from attncourse.shapes import Array, boolean, count, real, require_equal
+from attncourse.shapes import Array, boolean, count, real
 
 __all__ = [
     "Quantised",
@@ -75,7 +75,12 @@ def threshold_mask(weights: Weights, *, threshold: float) -> Kept:
     >>> threshold_mask([1.0, -3.0, 2.0], threshold=2.0).tolist()
     [False, True, True]
     """
-    return np.abs(require_finite("weights", weights)) >= threshold
+    limit = require_finite("threshold", threshold)
+    if limit.ndim:
+        raise ValueError(
+            f"threshold must be one number: got shape {limit.shape}"
+        )
+    return np.abs(require_finite("weights", weights)) >= limit
 
 
 def magnitude_mask(weights: Weights, *, keep: int) -> Kept:
@@ -145,13 +150,12 @@ def row_mask(
     >>> row_mask([[3, 4], [0, 6], [1, 1]], keep=1).tolist()
     [False, True, False]
     """
-    weights = require_finite("weights", weights, "rows columns")
-    if weights.ndim != 2:
-        raise ValueError(
-            f"weights must have two axes: got shape {weights.shape}"
-        )
+    weights = require_matrix("weights", require_finite("weights", weights))
     keep = count("keep", keep, least=0)
-    return _largest(np.sqrt(np.sum(np.square(weights), axis=1)), keep)
+    # Squares of huge numbers would overflow; a power of two changes no digit.
+    _, power = np.frexp(np.max(np.abs(weights), initial=0.0))
+    lengths = np.sum(np.square(np.ldexp(weights, -power)), axis=1)
+    return _largest(lengths, keep)
 
 
 def head_mask(
@@ -173,7 +177,7 @@ def head_mask(
     >>> head_mask([[1], [1], [0], [2]], heads=2, keep=1).tolist()
     [False, True]
     """
-    w_output = require_finite("w_output", w_output, "rows out_width")
+    w_output = require_matrix("w_output", require_finite("w_output", w_output))
     heads = count("heads", heads)
     if len(w_output) % heads:
         raise ValueError(
@@ -235,58 +239,6 @@ def prune(weights: Weights, mask: Kept) -> Weights:
             f"got weights {weights.shape}, mask {mask.shape}"
         )
     return np.where(mask, weights, 0.0)
-
-
-def prune_heads(layer: Projections, mask: Bool[Array, "heads"]) -> Projections:
-    r"""Return a smaller layer, without the heads where the mask is False.
-
-    .. math:: Y = \sum_{h : M_h} Z_h W_O^{(h)} + b_O
-
-    What it computes is what the whole layer computes after the rows of
-    those heads in the output matrix are set to zero.
-
-    Parameters
-    ----------
-    layer : every head with keys of its own.
-    mask : True at the heads that stay.
-
-    Source: Voita et al. (2019), "Analyzing Multi-Head Self-Attention:
-    Specialized Heads Do the Heavy Lifting, the Rest Can Be Pruned".
-
-    Examples
-    --------
-    >>> layer = Projections(*np.ones((4, 6, 6)))
-    >>> smaller = prune_heads(layer, [True, False, True])
-    >>> smaller.w_query.shape, smaller.w_output.shape
-    ((6, 4), (4, 6))
-    """
-    mask = boolean("mask", mask, "heads")
-    if not len(mask):
-        raise ValueError("mask must name at least one head: got none")
-    changes: dict[str, Array | None] = {}
-    for name in ("query", "key", "value"):
-        weight = real(f"w_{name}", getattr(layer, f"w_{name}"), "rows columns")
-        stays = _columns(mask, weight.shape[1])
-        changes[f"w_{name}"] = weight[:, stays]
-        bias = getattr(layer, f"b_{name}")
-        changes[f"b_{name}"] = (
-            None if bias is None else real(f"b_{name}", bias)[stays]
-        )
-    w_output = real("w_output", layer.w_output, "rows columns")
-    w_value = real("w_value", layer.w_value, "rows columns")
-    require_equal("heads", w_value=w_value.shape[1], w_output=len(w_output))
-    stays = _columns(mask, len(w_output))
-    return replace(layer, **changes, w_output=w_output[stays])
-
-
-def _columns(mask: Array, columns: int) -> Bool[Array, "columns"]:
-    """Return the mask of each head's columns."""
-    if columns % len(mask):
-        raise ValueError(
-            "columns must split evenly into heads: "
-            f"got columns={columns}, heads={len(mask)}"
-        )
-    return np.repeat(mask, columns // len(mask))
 
 
 def _largest(

@@ -20,6 +20,7 @@ from attncourse.reference.compress_int8 import (
 from attncourse.reference.dense import attention_weights
 from attncourse.reference.softmax import masked_softmax
 from attncourse.shapes import (
+    Array,
     Keys,
     Mask,
     Output,
@@ -27,6 +28,7 @@ from attncourse.shapes import (
     Values,
     count,
     real,
+    require_broadcast,
     require_equal,
 )
 
@@ -69,8 +71,8 @@ def cache_attention(
     .. math:: s_{ij} = \frac{\Delta_j}{\sqrt{d_k}} \sum_c q_{ic} c_{jc},
               \qquad o_i = \sum_j (a_{ij} \Delta'_j)\, c'_j
 
-    A step belongs to a token and so leaves both sums: the codes are read
-    as they are, and nothing is ever stored in full width.
+    A step belongs to a token and so leaves both sums: what is summed are
+    the codes as they are kept.
 
     Source: Sheng et al. (2023), section 5, with the steps moved out.
 
@@ -80,15 +82,11 @@ def cache_attention(
     >>> cache_attention(np.zeros((1, 3)), cache).tolist()
     [[2.0]]
     """
-    q = real("q", q, "queries dim")
+    q, allowed = _checked(q, cache, mask)
     keys, values = cache
-    require_equal("dim", q=q.shape[-1], keys=keys.codes.shape[-1])
-    count("dim", q.shape[-1])
     scores = np.einsum("...qd,...kd->...qk", q, keys.codes.astype(float))
     scores = scores / np.sqrt(q.shape[-1]) * np.swapaxes(keys.scale, -1, -2)
-    weights = masked_softmax(
-        scores, np.ones((1, 1), bool) if mask is None else mask
-    )
+    weights = masked_softmax(scores, allowed)
     weights = weights * np.swapaxes(values.scale, -1, -2)
     return np.einsum("...qk,...kv->...qv", weights, values.codes.astype(float))
 
@@ -118,12 +116,8 @@ def cache_error_bound(
     >>> cache_error_bound(np.zeros((1, 3)), cache).tolist()
     [[0.5]]
     """
-    q = real("q", q, "queries dim")
+    q, seen = _checked(q, cache, mask)
     v = dequantise(cache.values)
-    weights = attention_weights(
-        np.zeros_like(q), np.zeros(cache.keys.codes.shape), mask=mask
-    )
-    seen = weights > 0  # queries keys
     step_k, step_v = (np.swapaxes(error_bound(each), -1, -2) for each in cache)
     size = np.sum(np.abs(q), axis=-1) / np.sqrt(q.shape[-1])
     score = size * np.max(np.where(seen, step_k, 0.0), axis=-1, initial=0.0)
@@ -158,3 +152,16 @@ def quantised_cache_bytes(
     value_dim = count("value_dim", value_dim)
     steps = 2 * count("scale_bytes", scale_bytes)
     return tokens * groups * (dim + value_dim + steps)
+
+
+def _checked(
+    q: Queries, cache: QuantisedCache, mask: Mask | None
+) -> tuple[Array, Mask]:
+    """Return the queries, and which keys each of them sees."""
+    q = real("q", q, "queries dim")
+    k, v = (dequantise(each) for each in cache)
+    require_equal("dim", q=q.shape[-1], keys=k.shape[-1])
+    count("dim", q.shape[-1])
+    require_equal("keys", keys=k.shape[-2], values=v.shape[-2])
+    require_broadcast(q=q.shape[:-2], keys=k.shape[:-2], values=v.shape[:-2])
+    return q, attention_weights(np.zeros_like(q), 0 * k, mask=mask) > 0

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8
 
-from attncourse.shapes import Array, real, require_equal
+from attncourse.shapes import Array, count, real, require_equal
+
+# What else has no underscore is for the modules next to this one.
+__all__ = [
+    "Quantised",
+    "dequantise",
+    "error_bound",
+    "int8_product",
+    "quantise",
+    "quantise_affine",
+]
 
 Numbers = Float[Array, "*axes"]
 Axis = int | tuple[int, ...] | None
@@ -54,6 +64,7 @@ def quantise(x: Numbers, *, axis: Axis = None) -> Quantised:
     [-127, 0, 2]
     """
     x = require_finite("x", x)
+    _require_axes(axis, x.shape)
     highest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0.0)
     scale = _step(highest / 127)
     codes = np.rint(x / scale).astype(np.int8)
@@ -68,8 +79,9 @@ def quantise_affine(x: Numbers, *, axis: Axis = None) -> Quantised:
               c_j = \mathrm{round}(x_j / \Delta) + z
 
     with l the smallest number or zero, and h the largest or zero: so zero
-    is a code, and padding stays zero. Numbers of one sign get a step half
-    as wide as that of `quantise`.
+    is a code, and padding stays zero. A code that rounding would push
+    beyond an end stays at the end. Numbers of one sign get a step half as
+    wide as that of `quantise`.
 
     Source: Jacob et al. (2018), section 2.1, eq. 1.
 
@@ -80,12 +92,13 @@ def quantise_affine(x: Numbers, *, axis: Axis = None) -> Quantised:
     ([-128, -77, 127], 1.0, -128)
     """
     x = require_finite("x", x)
+    _require_axes(axis, x.shape)
     low = np.min(x, axis=axis, keepdims=True, initial=0.0)
     high = np.max(x, axis=axis, keepdims=True, initial=0.0)
     scale = _step(high / 255 - low / 255)
     zero = np.rint(-128 - low / scale)
-    codes = np.rint(x / scale) + zero  # never below -128
-    codes = np.minimum(codes, 127).astype(np.int8)
+    codes = np.rint(x / scale) + zero  # both roundings may go one way
+    codes = np.clip(codes, -128, 127).astype(np.int8)
     return Quantised(codes, scale, zero.astype(np.int64))
 
 
@@ -193,6 +206,27 @@ def require_finite(name: str, value: Any, axes: str = "") -> Numbers:
     return array
 
 
+def require_matrix(name: str, value: Float[Array, "rows columns"]) -> Array:
+    """Return numbers that have two axes."""
+    array = real(name, value, "rows columns")
+    if array.ndim != 2:
+        raise ValueError(f"{name} must have two axes: got shape {array.shape}")
+    return array
+
+
+def _require_axes(axis: Axis, shape: tuple[int, ...]) -> None:
+    """Require that `axis` names axes of an array, each of them once."""
+    axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        count("axis", each, least=-len(shape))
+    if any(each >= len(shape) for each in axes) or len(
+        {each % len(shape) for each in axes}
+    ) < len(axes):
+        raise ValueError(
+            f"axis must name axes of shape {shape}, each once: got {axis}"
+        )
+
+
 def _step(scale: Array) -> Array:
     """Return the steps; where all numbers are zero any step will do."""
     return np.where(scale < SMALLEST, 1.0, scale)
@@ -200,6 +234,10 @@ def _step(scale: Array) -> Array:
 
 def _checked(name: str, quantised: Quantised) -> tuple[Array, Array, Array]:
     """Return codes as wide integers, and scale and zero that fit them."""
+    if not isinstance(quantised, Quantised):
+        raise TypeError(
+            f"{name} must be Quantised: got {type(quantised).__name__}"
+        )
     codes = np.asarray(quantised.codes)
     if codes.dtype != np.int8:
         raise TypeError(f"{name} must hold int8 codes: got {codes.dtype}")
@@ -214,4 +252,8 @@ def _checked(name: str, quantised: Quantised) -> tuple[Array, Array, Array]:
                 f"scale and zero must fit codes of shape {codes.shape}: "
                 f"got {scale.shape} and {zero.shape}"
             )
+    if not np.isin(zero, np.arange(-128, 128)).all():
+        raise ValueError(
+            f"zero must hold whole numbers from -128 to 127: got {zero}"
+        )
     return codes.astype(np.int64), scale, zero.astype(np.int64)

@@ -13,6 +13,7 @@ from torch import nn
 from attncourse.fast import compress, dense
 from attncourse.fast.compress import (
     Quantised,
+    QuantisedCache,
     cache_attention,
     cache_bytes,
     dequantise,
@@ -87,6 +88,11 @@ def test_structured_masks_are_those_of_the_reference(seed):
         got = n_of_m_mask(w, keep=keep, of=of)
         expected = reference.n_of_m_mask(w, keep=keep, of=of)
         np.testing.assert_array_equal(got, expected)
+
+
+def test_the_length_of_a_huge_row_does_not_overflow():
+    rows = 1e30 * torch.tensor([[3.0, 4.0], [0.0, 6.0], [1.0, 1.0]])
+    assert row_mask(rows, keep=1).tolist() == [False, True, False]
 
 
 def test_masks_of_nothing_are_empty():
@@ -293,6 +299,22 @@ def test_a_map_in_integers_is_its_definition_and_knows_no_other_token(bias):
     assert layer(x[:, :0]).shape == (2, 0, 5)
 
 
+@pytest.mark.parametrize("kind", [QuantisedLinear, Int8Linear])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_quantised_map_of_half_numbers_answers_in_them(kind, dtype):
+    torch.manual_seed(0)
+    base = nn.Linear(13, 5).to(dtype)
+    layer, x = kind(base), draw(1, 2, 3, 13, dtype=dtype)
+    assert layer.scale.dtype == torch.float32
+    assert layer.weight.dtype == layer(x).dtype == dtype
+    close = {"rtol": 0.02, "atol": 0.05}
+    torch.testing.assert_close(layer(x), base(x), **close)
+    # A layer that becomes half later answers in halves then.
+    later = kind(nn.Linear(13, 5)).to(dtype)
+    assert later.weight.dtype == later(x).dtype == dtype
+    assert "like" not in layer.state_dict()
+
+
 def test_a_quantised_transformer_is_near_its_own():
     model, x = stack(), draw(1, 2, 5, 6)
     whole = model(x)
@@ -432,6 +454,78 @@ W = torch.ones(4, 6)
             lambda: dequantise(quantise(W)._replace(codes=W)),
             TypeError,
             "quantised must hold int8 codes: got torch.float32",
+        ),
+        (
+            lambda: dequantise(W),
+            TypeError,
+            "quantised must be Quantised: got Tensor",
+        ),
+        (
+            lambda: int8_product(
+                quantise(W)._replace(scale=torch.tensor(1.0)), quantise(W.T)
+            ),
+            ValueError,
+            r"scale and zero must fit codes of shape \(4, 6\): "
+            r"got \(\) and \(1, 1\)",
+        ),
+        (
+            lambda: dequantise(quantise(W)._replace(zero=torch.ones(4, 5))),
+            ValueError,
+            r"must fit codes of shape \(4, 6\): got \(1, 1\) and \(4, 5\)",
+        ),
+        (
+            lambda: quantise(W, axis=2),
+            ValueError,
+            r"axis must name axes of shape \(4, 6\), each once: got 2",
+        ),
+        (
+            lambda: quantise_affine(W, axis=(0, -2)),
+            ValueError,
+            r"axes of shape \(4, 6\), each once: got \(0, -2\)",
+        ),
+        (
+            lambda: quantise(W, axis=-3),
+            ValueError,
+            "axis must be at least -2: got -3",
+        ),
+        (
+            lambda: head_mask([[1.0]], heads=1, keep=1),
+            TypeError,
+            "weight must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: apply_mask(nn.Linear(6, 4), [True]),
+            TypeError,
+            "mask must be boolean, True at what stays: got list",
+        ),
+        (
+            lambda: cache_attention(
+                torch.ones(3, 1, 6), quantise_cache(*torch.ones(2, 2, 4, 6))
+            ),
+            ValueError,
+            r"leading axes of q and keys and values must broadcast: "
+            r"got q \(3,\), keys \(2,\), values \(2,\)",
+        ),
+        (
+            lambda: cache_attention(
+                W, QuantisedCache(quantise(W), quantise(W[:3]))
+            ),
+            ValueError,
+            "keys and values must agree in keys: got keys=4, values=3",
+        ),
+        (
+            lambda: cache_attention(
+                W[:1],
+                quantise_cache(W, W),
+                mask=torch.ones(3, 4, dtype=torch.bool),
+            ),
+            ValueError,
+            r"mask must fit the scores, .* got \(3, 4\)",
+        ),
+        (
+            lambda: cache_attention(W, quantise_cache(W, W), mask=W),
+            TypeError,
+            "mask must be boolean, True where a query may look: got ",
         ),
         (
             lambda: int8_product(quantise(W), quantise(W)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from attncourse.reference import dense
 from attncourse.reference.compress import (
     Quantised,
+    QuantisedCache,
     cache_attention,
     cache_error_bound,
     dequantise,
@@ -119,6 +120,13 @@ def test_rows_stay_by_their_length():
     best = set(np.argsort(lengths)[-4:].tolist())
     kept = np.flatnonzero(row_mask(weights, keep=4)).tolist()
     assert set(kept) == best
+
+
+def test_the_length_of_a_huge_row_does_not_overflow():
+    for size in (1e300, 1e-300):
+        rows = size * np.array([[3.0, 4.0], [0.0, 6.0], [1.0, 1.0]])
+        assert row_mask(rows, keep=1).tolist() == [False, True, False]
+        assert row_mask(rows, keep=2).tolist() == [True, True, False]
 
 
 def test_heads_stay_by_the_size_of_their_block():
@@ -295,6 +303,15 @@ def test_a_step_is_shared_along_the_given_axes(function, axis, shape):
         np.testing.assert_array_equal(got.codes[mine], alone.codes)
 
 
+def test_a_code_beyond_an_end_stays_at_the_end():
+    # The lowest number lies a hair below half a step under zero. Both
+    # roundings go down; eight bits would turn -129 into 127.
+    x = np.array([-1.0, 508.9999999999995])
+    got = quantise_affine(x)
+    assert got.codes.tolist() == [-128, 126]
+    np.testing.assert_allclose(dequantise(got), x, atol=1.0 + 1e-9)
+
+
 def test_an_outlier_spoils_only_those_that_share_its_step():
     x = draw(1, 64, 8)
     x[5, 3] = 1000.0
@@ -407,6 +424,26 @@ def test_every_token_of_every_head_has_its_own_steps():
     )
     np.testing.assert_array_equal(
         longer.values.scale[..., :7, :], cache.values.scale
+    )
+
+
+def test_a_cache_grows_by_joining_codes_and_steps():
+    k, v, whole = cache_of(3)
+    parts = [
+        quantise_cache(k[:, tokens], v[:, tokens])
+        for tokens in (slice(4), slice(4, 7))
+    ]
+    grown = QuantisedCache(
+        *(
+            Quantised(
+                *(np.concatenate(x, -2) for x in zip(*both, strict=True))
+            )
+            for both in zip(*parts, strict=True)
+        )
+    )
+    q = draw(5, 2, 3, 5)
+    np.testing.assert_array_equal(
+        cache_attention(q, grown), cache_attention(q, whole)
     )
 
 
@@ -613,7 +650,121 @@ LAYER = Projections(*np.ones((4, 6, 6)))
         (
             lambda: prune_heads(LAYER, np.ones(0, bool)),
             ValueError,
-            "mask must name at least one head: got none",
+            r"mask must have one axis, of at least one head: got shape \(0,\)",
+        ),
+        (
+            lambda: prune_heads(LAYER, np.ones((2, 3), bool)),
+            ValueError,
+            r"of at least one head: got shape \(2, 3\)",
+        ),
+        (
+            # Two heads share each key: their columns are not a head's own.
+            lambda: prune_heads(
+                Projections(W.T, W.T[:, :2], W.T, W), np.ones(2, bool)
+            ),
+            ValueError,
+            "w_query and w_key must agree in columns: got w_query=4, w_key=2",
+        ),
+        (
+            lambda: prune_heads(
+                Projections(*np.ones((4, 6, 6)), b_key=np.ones(4)),
+                np.ones(2, bool),
+            ),
+            ValueError,
+            "bias and weight must agree in columns: got bias=4, weight=6",
+        ),
+        (
+            lambda: prune_heads(
+                Projections(*np.ones((4, 2, 6, 6))), np.ones(2, bool)
+            ),
+            ValueError,
+            r"w_query must have two axes: got shape \(2, 6, 6\)",
+        ),
+        (
+            lambda: head_mask(np.ones((2, 6, 4)), heads=2, keep=1),
+            ValueError,
+            r"w_output must have two axes: got shape \(2, 6, 4\)",
+        ),
+        (
+            lambda: head_mask([[np.inf]], heads=1, keep=1),
+            ValueError,
+            "w_output must be finite: got 1 of 1",
+        ),
+        (
+            lambda: row_mask([[np.nan]], keep=1),
+            ValueError,
+            "weights must be finite: got 1 of 1",
+        ),
+        (
+            lambda: threshold_mask(W, threshold=np.nan),
+            ValueError,
+            "threshold must be finite: got 1 of 1",
+        ),
+        (
+            lambda: threshold_mask(W, threshold="1"),
+            TypeError,
+            "threshold must hold real numbers",
+        ),
+        (
+            lambda: threshold_mask(W, threshold=W[0]),
+            ValueError,
+            r"threshold must be one number: got shape \(6,\)",
+        ),
+        (
+            lambda: quantise(W, axis=2),
+            ValueError,
+            r"axis must name axes of shape \(4, 6\), each once: got 2",
+        ),
+        (
+            lambda: quantise(W, axis=(0, -2)),
+            ValueError,
+            r"axes of shape \(4, 6\), each once: got \(0, -2\)",
+        ),
+        (
+            lambda: quantise_affine(W, axis=-3),
+            ValueError,
+            "axis must be at least -2: got -3",
+        ),
+        (
+            lambda: quantise_affine(W, axis="rows"),
+            TypeError,
+            "axis must be a whole number: got 'rows'",
+        ),
+        (
+            lambda: dequantise(W),
+            TypeError,
+            "quantised must be Quantised: got ndarray",
+        ),
+        (
+            lambda: int8_product(ONE, ONE._replace(zero=np.array([[128]]))),
+            ValueError,
+            "zero must hold whole numbers from -128 to 127: got ",
+        ),
+        (
+            lambda: dequantise(ONE._replace(zero=np.array([[0.5]]))),
+            ValueError,
+            "zero must hold whole numbers from -128 to 127: got ",
+        ),
+        (
+            lambda: cache_attention(
+                np.ones((3, 1, 6)), quantise_cache(*np.ones((2, 2, 4, 6)))
+            ),
+            ValueError,
+            "leading axes of q and keys and values must broadcast",
+        ),
+        (
+            lambda: cache_attention(
+                W, QuantisedCache(quantise(W), quantise(W[:3]))
+            ),
+            ValueError,
+            "keys and values must agree in keys: got keys=4, values=3",
+        ),
+        (
+            lambda: cache_attention(
+                W[:1], quantise_cache(W, W), mask=np.ones((3, 4), bool)
+            ),
+            ValueError,
+            r"mask must fit the scores, .* got \(3, 4\)",
         ),
         (
             lambda: prune_heads(

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from attncourse.reference.heads_parts import Projections
-
 RNG = np.random.default_rng(3)
 W, CUBE = RNG.normal(size=(6, 8)), RNG.normal(size=(2, 3, 8))
-LAYER = Projections(*RNG.normal(size=(4, 6, 6)), b_query=np.ones(6))
 
 CALLS = {
     "compress.threshold_mask": [((W,), {"threshold": 0.5})],
@@ -16,5 +13,4 @@ CALLS = {
     "compress.head_mask": [((W,), {"heads": 3, "keep": 2})],
     "compress.n_of_m_mask": [((W,), {}), ((CUBE,), {"keep": 1, "of": 2})],
     "compress.prune": [((W, W > 0), {})],
-    "compress.prune_heads": [((LAYER, np.array([True, False, True])), {})],
 }

@@ -20,5 +20,4 @@ CALLS = {
         ((quantise(X, axis=-1), quantise(W, axis=0)), {}),
         ((quantise_affine(X), quantise(W)), {}),
     ],
-    "compress_int8.require_finite": [(("x", X), {"axes": "rows columns"})],
 }
