@@ -7,8 +7,6 @@ read. The modules are in `crossmodal_layers`, the masks in
 
 from __future__ import annotations
 
-import torch
-
 from attncourse.fast.crossmodal_layers import (
     CoAttentionLayer,
     CrossAttention,
@@ -67,22 +65,24 @@ def cross_attention(
     .. math:: Y = [Z_1, \dots, Z_h]\, W_O + b_O, \qquad
               Z_r = \mathrm{attend}(X W_Q^r,\; C W_K^r,\; C W_V^r)
 
-    A token that sees nothing gets zeros, without the output bias; the
-    contract of `attncourse.reference.crossmodal.cross_attention`.
+    It is `heads.multi_head_attention`, between streams of two widths: a
+    token that sees nothing gets the output bias alone. What stands in
+    padding, NaN included, has no influence on the result or on any
+    gradient, those of the projections among them.
 
     Source: Vaswani et al. (2017), section 3.2.3; between modalities as in
     Lu et al. (2019), "ViLBERT".
 
     Examples
     --------
+    >>> import torch
     >>> wide, square = torch.ones(3, 2), torch.ones(2, 2)
     >>> layer = Projections(square, wide, wide, square)
     >>> x, context = torch.ones(5, 2), torch.ones(7, 3)
     >>> cross_attention(x, context, layer, heads=1).shape
     torch.Size([5, 2])
     """
-    x, context, sees = without_unseen(x, context, mask)
-    read = multi_head_attention(
+    x, context = without_unseen(x, context, mask)
+    return multi_head_attention(
         x, context, projections, heads=heads, mask=mask
     )
-    return torch.where(sees, read, 0.0)

@@ -29,6 +29,8 @@ class CrossAttention(MultiHeadAttention):
     ----------
     width, heads : of the stream that asks.
     context_width : of the stream that is read.
+    bias : whether each linear map adds one. Without, a token that sees
+        nothing gets zeros; else the output bias.
 
     Source: Vaswani et al. (2017), section 3.2.3.
 
@@ -43,9 +45,8 @@ class CrossAttention(MultiHeadAttention):
         self, x: Asking, context: Context, *, mask: Mask | None = None
     ) -> Asking:
         """Return (..., queries, width); `mask` is True where one may look."""
-        x, context, sees = without_unseen(x, context, mask)
-        read = super().forward(x, context, mask=mask)
-        return torch.where(sees, read, 0.0)
+        x, context = without_unseen(x, context, mask)
+        return super().forward(x, context, mask=mask)
 
 
 class CrossEncoderLayer(EncoderLayer):
@@ -146,7 +147,8 @@ class GatedCrossLayer(EncoderLayer):
     .. math:: h = x + \tanh(\alpha)\,\mathrm{attend}(\mathrm{norm}(x), c),
               \qquad y = h + \tanh(\beta)\,\mathrm{feed}(\mathrm{norm}(h))
 
-    Both gates start at zero: then the stream passes unchanged.
+    Both gates start at zero: then the stream passes unchanged. Attention
+    has no biases, so a word that sees no image gets nothing from it.
 
     Source: Alayrac et al. (2022), "Flamingo: a Visual Language Model for
     Few-Shot Learning", section 2.2 and figure 4.
@@ -172,7 +174,11 @@ class GatedCrossLayer(EncoderLayer):
             width, heads, hidden, activation=activation, dropout=dropout
         )
         self.attention = CrossAttention(
-            width, heads, context_width=context_width, dropout=dropout
+            width,
+            heads,
+            context_width=context_width,
+            bias=False,
+            dropout=dropout,
         )
         self.gate_attention = nn.Parameter(torch.zeros(()))
         self.gate_feed_forward = nn.Parameter(torch.zeros(()))

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import SCORES, count, require_broadcast
 
 __all__ = ["latest_image_mask", "pair_mask"]
@@ -70,27 +71,63 @@ def latest_image_mask(
 
 def without_unseen(
     x: Asking, context: Context, mask: Mask | None
-) -> tuple[Asking, Context, Tensor]:
-    """Return zeros for tokens that take no part, and who sees anything.
+) -> tuple[Asking, Context]:
+    """Return zeros for tokens that take no part, the others unchanged.
 
+    Such a token of `x` sees nothing, such a one of `context` is not seen.
     A NaN in padding would reach the gradients of the projections.
     """
-    keys = context.shape[-2]
+    require_real("x", x, "queries width")
+    require_real("context", context, "keys context_width")
+    require_alike(x=x, context=context)
     if mask is None:
-        return x, context, torch.tensor(keys > 0, device=x.device)
+        return x, context
     require_boolean("mask", mask, "queries keys")
-    if mask.shape[-2] not in (1, x.shape[-2]) or mask.shape[-1] not in (
-        1,
-        keys,
+    for have, want in zip(
+        mask.shape[-2:], (x.shape[-2], context.shape[-2]), strict=True
     ):
-        return x, context, mask  # attention says what does not fit
-    sees = mask.any(dim=-1) & (keys > 0)  # ... queries
-    seen = mask.any(dim=-2)  # ... keys
-    return (
-        torch.where(sees[..., None], x, 0.0),
-        torch.where(seen[..., None], context, 0.0),
-        sees[..., None],
+        if have not in (1, want):
+            return x, context  # attention says what does not fit
+    require_broadcast(
+        x=tuple(x.shape[:-2]),
+        context=tuple(context.shape[:-2]),
+        mask=tuple(mask.shape[:-2]),
     )
+    return (
+        torch.where(mask.any(dim=-1)[..., None], x, 0.0),
+        torch.where(mask.any(dim=-2)[..., None], context, 0.0),
+    )
+
+
+def whole_mask(
+    mask: Mask | None, shape: tuple[int, ...], device: torch.device
+) -> Mask:
+    """Return the mask in the full size of scores of this shape."""
+    if mask is None:
+        return torch.ones(shape, dtype=torch.bool, device=device)
+    require_boolean("mask", mask, "steps regions")
+    for have, want in zip(mask.shape[-2:], shape[-2:], strict=True):
+        if have not in (1, want):
+            raise ValueError(
+                "mask must fit the scores, shape (..., steps, regions) = "
+                f"(..., {shape[-2]}, {shape[-1]}): got {tuple(mask.shape)}"
+            )
+    leading = require_broadcast(
+        mask=tuple(mask.shape[:-2]), scores=tuple(shape[:-2])
+    )
+    return mask.expand(*leading, *shape[-2:])
+
+
+def require_alike(**tensors: Tensor) -> None:
+    """Require one dtype and one device."""
+    kinds = {(each.dtype, each.device) for each in tensors.values()}
+    if len(kinds) > 1:
+        who = " and ".join(tensors)
+        got = ", ".join(
+            f"{name} {each.dtype} on {each.device}"
+            for name, each in tensors.items()
+        )
+        raise TypeError(f"{who} must agree in dtype and device: got {got}")
 
 
 def require_boolean(name: str, value: Tensor, axes: str) -> None:

@@ -12,11 +12,27 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attncourse.fast.crossmodal_masks import (
+    require_alike,
+    whole_mask,
+    without_unseen,
+)
+from attncourse.fast.dense import weighted_sum
 from attncourse.fast.heads import project
 from attncourse.fast.softmax import masked_softmax
 from attncourse.fast.tiled_parts import require_real
 from attncourse.reference.crossmodal_regions import RegionScorer
-from attncourse.shapes import count, require_broadcast
+from attncourse.shapes import count, require_broadcast, require_equal
+
+__all__ = [
+    "RegionAttention",
+    "RegionScorer",
+    "doubly_stochastic_penalty",
+    "gated_region_context",
+    "region_context",
+    "region_gate",
+    "region_weights",
+]
 
 States = Float[Tensor, "*#batch steps state_width"]
 Regions = Float[Tensor, "*#batch regions region_width"]
@@ -46,14 +62,17 @@ def region_weights(
     >>> region_weights(torch.ones(3, 1), torch.ones(4, 1), scorer)[0].tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    require_broadcast(
-        states=tuple(states.shape[:-2]), regions=tuple(regions.shape[:-2])
-    )
-    from_state = project(states, scorer.w_state)[..., :, None, :]
-    from_region = project(regions, scorer.w_region)[..., None, :, :]
-    scores = torch.tanh(from_state + from_region) @ scorer.v_score
-    weights = masked_softmax(_wide(scores), _allowed(mask, scores))
-    return weights.to(scores.dtype)
+    states, regions, allowed = _fitted(states, regions, scorer, mask)
+    finite = torch.isfinite(regions)
+    clean = torch.where(finite, regions, 0.0)
+    scores = _scores(states, clean[..., None, :, :], scorer)
+    if not bool(finite.all()):
+        # What is not finite and is seen spoils who sees it. Pairs that may
+        # not meet are formed of zeros, so that no gradient mixes them.
+        spoiled = allowed & ~finite.all(dim=-1)[..., None, :]
+        pairs = torch.where(spoiled[..., None], regions[..., None, :, :], 0.0)
+        scores = torch.where(spoiled, _scores(states, pairs, scorer), scores)
+    return masked_softmax(_wide(scores), allowed).to(scores.dtype)
 
 
 def region_context(
@@ -68,9 +87,9 @@ def region_context(
     .. math:: \hat{z}_t = \sum_i \alpha_{ti}\, a_i
 
     What stands where `mask` is False has no influence, NaN included, on the
-    result or on any gradient.
+    result or on any gradient; a step that sees nothing gets zeros.
 
-    Source: Xu et al. (2015), section 4.2, eq. 13.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.
 
     Examples
     --------
@@ -80,10 +99,9 @@ def region_context(
     >>> region_context(torch.ones(3, 1), regions, scorer).flatten().tolist()
     [4.0, 4.0, 4.0]
     """
-    if mask is not None and not bool(torch.isfinite(regions).all()):
-        return _guarded_context(states, regions, scorer, mask)
+    states, regions, allowed = _fitted(states, regions, scorer, mask)
     weights = region_weights(states, regions, scorer, mask=mask)
-    return weights @ regions
+    return weighted_sum(weights, regions, mask=allowed)
 
 
 def region_gate(
@@ -93,7 +111,7 @@ def region_gate(
 
     .. math:: \beta_t = \sigma(w_\beta^\top h_{t-1} + b_\beta)
 
-    Source: Xu et al. (2015), section 4.2.1.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -104,6 +122,13 @@ def region_gate(
     """
     if scorer.w_gate is None:
         raise ValueError("scorer must have a gate: got w_gate=None")
+    require_real("states", states, "steps state_width")
+    require_real("w_gate", scorer.w_gate, "state_width one")
+    if scorer.w_gate.shape[-1] != 1:
+        raise ValueError(
+            f"w_gate must have one column: got {scorer.w_gate.shape[-1]}"
+        )
+    require_alike(states=states, w_gate=scorer.w_gate)
     return torch.sigmoid(project(states, scorer.w_gate, scorer.b_gate))
 
 
@@ -118,7 +143,7 @@ def gated_region_context(
 
     .. math:: \hat{z}_t = \beta_t \sum_i \alpha_{ti}\, a_i
 
-    Source: Xu et al. (2015), section 4.2.1.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -128,6 +153,7 @@ def gated_region_context(
     >>> gated_region_context(torch.ones(1, 1), regions, scorer).tolist()
     [[2.0]]
     """
+    states, regions, _ = _fitted(states, regions, scorer, mask)
     seen = region_context(states, regions, scorer, mask=mask)
     return region_gate(states, scorer) * seen
 
@@ -139,7 +165,7 @@ def doubly_stochastic_penalty(
 
     .. math:: \sum_i \Big(1 - \sum_t \alpha_{ti}\Big)^2
 
-    Source: Xu et al. (2015), section 4.2.1, eq. 14.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -148,7 +174,7 @@ def doubly_stochastic_penalty(
     0.5
     """
     require_real("weights", weights, "steps regions")
-    allowed = _allowed(mask, weights)
+    allowed = whole_mask(mask, weights.shape, weights.device)
     looked = torch.where(allowed, _wide(weights), 0.0).sum(dim=-2)
     missing = torch.where(allowed.any(dim=-2), 1.0 - looked, 0.0)
     return (missing**2).sum(dim=-1).to(weights.dtype)
@@ -165,7 +191,7 @@ class RegionAttention(nn.Module):
     region_width : numbers of a region.
     hidden : width of the layer that scores.
 
-    Source: Xu et al. (2015), "Show, Attend and Tell", sections 3.1.2, 4.2.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -199,45 +225,52 @@ class RegionAttention(nn.Module):
         return gated_region_context(states, regions, self.scorer(), mask=mask)
 
 
-def _guarded_context(
-    states: States, regions: Regions, scorer: RegionScorer, mask: RegionMask
-) -> Contexts:
-    """Return the context where some region is not finite.
-
-    Pairs that may not meet are formed of zeros, so that no gradient mixes
-    them; what is not finite and is seen, spoils whoever sees it.
-    """
-    seen = _allowed(
-        mask, region_weights(states, torch.zeros_like(regions), scorer)
-    )
-    pairs = torch.where(seen[..., None], regions[..., None, :, :], 0.0)
+def _scores(states: States, pairs: Tensor, scorer: RegionScorer) -> Tensor:
+    """Return the scores of regions of shape (..., 1 or steps, i, width)."""
     from_state = project(states, scorer.w_state)[..., :, None, :]
-    scores = torch.tanh(from_state + project(pairs, scorer.w_region))
-    weights = masked_softmax(_wide(scores @ scorer.v_score), seen)
-    return (weights[..., None].to(pairs.dtype) * pairs).sum(dim=-2)
+    hidden = torch.tanh(from_state + project(pairs, scorer.w_region))
+    return hidden @ scorer.v_score
 
 
-def _allowed(mask: RegionMask | None, scores: RegionWeights) -> RegionMask:
-    """Return the mask in the full size of the scores."""
-    shape = tuple(scores.shape)
-    if mask is None:
-        return torch.ones(shape, dtype=torch.bool, device=scores.device)
-    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(
-            f"mask must be boolean, True where a query may look: got {got}"
-        )
-    if (
-        mask.ndim < 2
-        or mask.shape[-2] not in (1, shape[-2])
-        or mask.shape[-1] not in (1, shape[-1])
-    ):
+def _fitted(
+    states: States,
+    regions: Regions,
+    scorer: RegionScorer,
+    mask: RegionMask | None,
+) -> tuple[States, Regions, RegionMask]:
+    """Return zeros for who takes no part, and the mask in its full size."""
+    w_state, w_region, v = scorer.w_state, scorer.w_region, scorer.v_score
+    require_real("states", states, "steps state_width")
+    require_real("regions", regions, "regions region_width")
+    require_real("w_state", w_state, "state_width hidden")
+    require_real("w_region", w_region, "region_width hidden")
+    require_real("v_score", v, "hidden")
+    require_alike(
+        states=states, regions=regions, w_state=w_state, w_region=w_region
+    )
+    require_alike(states=states, v_score=v)
+    if v.ndim != 1:
         raise ValueError(
-            "mask must fit the scores, shape (..., steps, regions) = "
-            f"(..., {shape[-2]}, {shape[-1]}): got {tuple(mask.shape)}"
+            f"v_score must have one axis, (hidden): got shape {tuple(v.shape)}"
         )
-    leading = require_broadcast(mask=tuple(mask.shape[:-2]), scores=shape[:-2])
-    return mask.expand(*leading, *shape[-2:])
+    require_equal("state_width", states=states.shape[-1], w_state=len(w_state))
+    require_equal(
+        "region_width", regions=regions.shape[-1], w_region=len(w_region)
+    )
+    require_equal(
+        "hidden",
+        w_state=w_state.shape[-1],
+        w_region=w_region.shape[-1],
+        v_score=len(v),
+    )
+    leading = require_broadcast(
+        states=tuple(states.shape[:-2]), regions=tuple(regions.shape[:-2])
+    )
+    shape = (*leading, states.shape[-2], regions.shape[-2])
+    allowed = whole_mask(mask, shape, states.device)
+    if mask is not None:
+        states, regions = without_unseen(states, regions, mask)
+    return states, regions, allowed
 
 
 def _matrix(rows: int, columns: int) -> nn.Parameter:

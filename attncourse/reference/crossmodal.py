@@ -26,6 +26,7 @@ from attncourse.reference.blocks_parts import (
 from attncourse.reference.crossmodal_masks import (
     latest_image_mask,
     pair_mask,
+    without_unseen,
 )
 from attncourse.reference.crossmodal_regions import (
     RegionScorer,
@@ -81,7 +82,8 @@ class GatedCrossLayer:
 
     Parameters
     ----------
-    attention : asks from the language stream, reads the image.
+    attention : asks from the language stream, reads the image; best
+        without an output bias, so that no image gives nothing.
     feed_forward : plain or gated.
     norm_attention, norm_feed_forward : of what either sublayer reads.
     gate_attention, gate_feed_forward : one number each, zero at first.
@@ -108,9 +110,9 @@ def cross_attention(
     .. math:: Y = [Z_1, \dots, Z_h]\, W_O + b_O, \qquad
               Z_r = \mathrm{attention}(X W_Q^r,\; C W_K^r,\; C W_V^r)
 
-    A token that sees nothing reads zeros, and here the output bias is left
-    out for it too: text without an image gets nothing from one. Otherwise
-    it is `heads.multi_head_attention`.
+    It is `heads.multi_head_attention`, between streams of two widths. A
+    token that sees nothing reads zeros, to which the output map adds its
+    bias as to every token; without an output bias it gets zeros.
 
     Parameters
     ----------
@@ -130,14 +132,10 @@ def cross_attention(
     >>> cross_attention([[5, 7]], [[1, 2, 9]], layer, heads=1).tolist()
     [[1.0, 2.0]]
     """
-    read = multi_head_attention(
+    x, context = without_unseen(x, context, mask)
+    return multi_head_attention(
         x, context, projections, heads=heads, mask=mask
     )
-    if mask is None:
-        return read if np.shape(context)[-2] else np.zeros_like(read)
-    keys = np.ones(np.shape(context)[-2], bool)
-    sees = np.any(boolean("mask", mask) & keys, axis=-1)
-    return np.where(sees[..., None], read, 0.0)
 
 
 def co_attention_layer(
@@ -202,7 +200,8 @@ def gated_cross_attention(
 
     Put between the layers of a trained language model. With both gates at
     zero, as they start, the tokens pass unchanged: training begins with
-    the model as it was.
+    the model as it was. A word before the first image reads zeros; if
+    `attention` has no output bias, attention leaves that word as it is.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool
 
@@ -10,8 +12,11 @@ from attncourse.shapes import (
     Mask,
     boolean,
     count,
+    real,
     require_broadcast,
 )
+
+__all__ = ["latest_image_mask", "pair_mask"]
 
 
 def pair_mask(
@@ -76,3 +81,32 @@ def latest_image_mask(
         )
     number = np.arange(images * per_image) // per_image + 1
     return seen[..., None] == number
+
+
+def without_unseen(
+    x: Any, context: Any, mask: Mask | None
+) -> tuple[Array, Array]:
+    """Return zeros for tokens that take no part, the others unchanged.
+
+    Such a token of `x` sees nothing, such a one of `context` is not seen.
+    Infinity in padding would not get further than a projection, but there
+    inf - inf raises a warning.
+    """
+    x = real("x", x, "queries width")
+    context = real("context", context, "keys context_width")
+    if mask is None:
+        return x, context
+    mask = boolean("mask", mask, "queries keys")
+    for have, want in zip(
+        mask.shape[-2:], (x.shape[-2], context.shape[-2]), strict=True
+    ):
+        if have not in (1, want):
+            return x, context  # attention says what does not fit
+    require_broadcast(
+        x=x.shape[:-2], context=context.shape[:-2], mask=mask.shape[:-2]
+    )
+    sees, seen = np.any(mask, axis=-1), np.any(mask, axis=-2)
+    return (
+        np.where(sees[..., None], x, 0.0),
+        np.where(seen[..., None], context, 0.0),
+    )

@@ -12,11 +12,28 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from attncourse.reference.crossmodal_masks import without_unseen
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.feedforward import sigmoid
 from attncourse.reference.heads_parts import project
 from attncourse.reference.scores import additive_scores
 from attncourse.reference.softmax import masked_softmax
-from attncourse.shapes import Array, boolean, real, require_broadcast
+from attncourse.shapes import (
+    Array,
+    boolean,
+    real,
+    require_broadcast,
+    require_equal,
+)
+
+__all__ = [
+    "RegionScorer",
+    "doubly_stochastic_penalty",
+    "gated_region_context",
+    "region_context",
+    "region_gate",
+    "region_weights",
+]
 
 States = Float[Array, "*#batch steps state_width"]
 Regions = Float[Array, "*#batch regions region_width"]
@@ -72,10 +89,11 @@ def region_weights(
     >>> region_weights([[5.0]], [[2.0], [2.0]], scorer).tolist()
     [[0.5, 0.5]]
     """
+    states, regions, allowed = _fitted(states, regions, scorer, mask)
     scores = additive_scores(
         states, regions, scorer.w_state, scorer.w_region, scorer.v_score
     )
-    return masked_softmax(scores, _allowed(mask, scores))
+    return masked_softmax(scores, allowed)
 
 
 def region_context(
@@ -90,9 +108,10 @@ def region_context(
     .. math:: \hat{z}_t = \sum_i \alpha_{ti}\, a_i
 
     The soft form: the expected region, where the hard form draws one. What
-    stands where `mask` is False has no influence, NaN included.
+    stands where `mask` is False has no influence, NaN included; a step
+    that sees nothing gets zeros.
 
-    Source: Xu et al. (2015), section 4.2, eq. 13.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.
 
     Examples
     --------
@@ -100,12 +119,9 @@ def region_context(
     >>> region_context([[5.0]], [[2.0], [6.0]], scorer).tolist()
     [[4.0]]
     """
+    states, regions, allowed = _fitted(states, regions, scorer, mask)
     weights = region_weights(states, regions, scorer, mask=mask)
-    regions = real("regions", regions, "regions region_width")
-    # Zero times NaN is NaN: a hidden region must not enter the sum at all.
-    allowed = _allowed(mask, weights)
-    seen = np.where(allowed[..., None], regions[..., None, :, :], 0.0)
-    return np.einsum("...tr,...trd->...td", weights, seen)
+    return weighted_sum(weights, regions, mask=allowed)
 
 
 def region_gate(
@@ -115,7 +131,7 @@ def region_gate(
 
     .. math:: \beta_t = \sigma(w_\beta^\top h_{t-1} + b_\beta)
 
-    Source: Xu et al. (2015), section 4.2.1.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -125,6 +141,9 @@ def region_gate(
     """
     if scorer.w_gate is None:
         raise ValueError("scorer must have a gate: got w_gate=None")
+    columns = real("w_gate", scorer.w_gate, "state_width one").shape[-1]
+    if columns != 1:
+        raise ValueError(f"w_gate must have one column: got {columns}")
     return sigmoid(project(states, scorer.w_gate, scorer.b_gate))
 
 
@@ -141,7 +160,7 @@ def gated_region_context(
 
     A word such as "of" needs no image; its gate can close.
 
-    Source: Xu et al. (2015), section 4.2.1.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -149,6 +168,7 @@ def gated_region_context(
     >>> gated_region_context([[5.0]], [[2.0], [6.0]], scorer).tolist()
     [[2.0]]
     """
+    states, regions, _ = _fitted(states, regions, scorer, mask)
     seen = region_context(states, regions, scorer, mask=mask)
     return region_gate(states, scorer) * seen
 
@@ -169,7 +189,7 @@ def doubly_stochastic_penalty(
     weights : shape (..., steps, regions); zero at steps that are padding.
     mask : as `region_weights` took it.
 
-    Source: Xu et al. (2015), section 4.2.1, eq. 14.
+    Source: Xu et al. (2015), "Show, Attend and Tell", section 4.2.1.
 
     Examples
     --------
@@ -177,23 +197,51 @@ def doubly_stochastic_penalty(
     0.5
     """
     weights = real("weights", weights, "steps regions")
-    allowed = _allowed(mask, weights)
+    allowed = _allowed(mask, weights.shape)
     looked = np.sum(np.where(allowed, weights, 0.0), axis=-2)
     missing = np.where(np.any(allowed, axis=-2), 1.0 - looked, 0.0)
     return np.sum(missing**2, axis=-1)
 
 
-def _allowed(mask: RegionMask | None, scores: RegionWeights) -> RegionMask:
-    """Return the mask in the full size of the scores."""
+def _fitted(
+    states: States, regions: Regions, scorer: RegionScorer, mask: Any
+) -> tuple[States, Regions, RegionMask]:
+    """Return zeros for who takes no part, and the mask in its full size."""
+    states = real("states", states, "steps state_width")
+    regions = real("regions", regions, "regions region_width")
+    w_state = real("w_state", scorer.w_state, "state_width hidden")
+    w_region = real("w_region", scorer.w_region, "region_width hidden")
+    require_equal("state_width", states=states.shape[-1], w_state=len(w_state))
+    require_equal(
+        "region_width", regions=regions.shape[-1], w_region=len(w_region)
+    )
+    v_score = real("v_score", scorer.v_score, "hidden")
+    require_equal(
+        "hidden",
+        w_state=w_state.shape[-1],
+        w_region=w_region.shape[-1],
+        v_score=v_score.shape[-1],
+    )
+    leading = require_broadcast(
+        states=states.shape[:-2], regions=regions.shape[:-2]
+    )
+    shape = (*leading, states.shape[-2], regions.shape[-2])
+    allowed = _allowed(mask, shape)
+    if mask is not None:
+        states, regions = without_unseen(states, regions, mask)
+    return states, regions, allowed
+
+
+def _allowed(mask: RegionMask | None, shape: tuple[int, ...]) -> RegionMask:
+    """Return the mask in the full size of scores of this shape."""
     if mask is None:
-        return np.ones(scores.shape, bool)
+        return np.ones(shape, bool)
     mask = boolean("mask", mask, "steps regions")
-    for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
+    for have, want in zip(mask.shape[-2:], shape[-2:], strict=True):
         if have not in (1, want):
             raise ValueError(
                 "mask must fit the scores, shape (..., steps, regions) = "
-                f"(..., {scores.shape[-2]}, {scores.shape[-1]}): "
-                f"got {mask.shape}"
+                f"(..., {shape[-2]}, {shape[-1]}): got {mask.shape}"
             )
-    shape = require_broadcast(mask=mask.shape[:-2], scores=scores.shape[:-2])
-    return np.broadcast_to(mask, (*shape, *scores.shape[-2:]))
+    leading = require_broadcast(mask=mask.shape[:-2], scores=shape[:-2])
+    return np.broadcast_to(mask, (*leading, *shape[-2:]))

@@ -1,6 +1,7 @@
 """Attention between modalities in torch against the reference and torch."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -80,6 +81,7 @@ def test_cross_attention_is_its_reference(seed):
     p = detached(layer.projections())
     x, context = draw(seed, 2, 5, 6), draw(seed + 1, 2, 7, 4)
     pairs = pair_mask(chance(seed, 2, 5), chance(seed + 1, 2, 7))
+    pairs[0, 0] = False  # at least one token sees nothing
     for mask in (None, pairs, pairs[:, :1], pairs[0], pairs[:, :, :1]):
         expected = reference.cross_attention(x, context, p, heads=3, mask=mask)
         close(layer(x, context, mask=mask), expected)
@@ -121,19 +123,22 @@ def test_padding_has_no_influence_on_results_or_gradients(poison, training):
         weights = [each.grad.clone() for each in layer.parameters()]
         results.append([out, x.grad, context.grad, *weights])
     for one, two in zip(*results, strict=True):
-        close(one, two)
-    assert not results[1][0][1, 3:].any()
+        close(one, two, rtol=0, atol=0)
+    bias = layer.output.bias.expand(2, 6)
+    close(results[1][0][1, 3:], bias, rtol=0, atol=0)
     assert not results[1][1][~asking].any()
     assert not results[1][2][~read].any()
 
 
-def test_a_context_of_nothing_gives_zeros():
+def test_a_context_of_nothing_gives_the_output_bias_or_zeros():
     layer = shaken(CrossAttention(6, heads=3, context_width=4))
+    bare = shaken(CrossAttention(6, heads=3, context_width=4, bias=False))
     nothing = torch.ones(2, 0, 4, dtype=torch.float64)
     x = draw(5, 2, 5, 6)
-    assert not layer(x, nothing).any()
-    one = torch.ones(2, 5, 1, dtype=torch.bool)
-    assert not layer(x, nothing, mask=one).any()
+    for mask in (None, torch.ones(2, 5, 1, dtype=torch.bool)):
+        got = layer(x, nothing, mask=mask)
+        close(got, layer.output.bias.expand(2, 5, 6), rtol=0, atol=0)
+        assert not bare(x, nothing, mask=mask).any()
     assert layer(x[:, :0], draw(6, 2, 7, 4)).shape == (2, 0, 6)
 
 
@@ -191,6 +196,18 @@ def test_a_gated_layer_is_its_reference(seed):
             x, context, to_reference(layer), heads=2, mask=allowed
         )
         close(layer(x, context, mask=allowed), expected)
+
+
+def test_a_word_without_an_image_is_not_changed_by_attention():
+    layer = shaken(GatedCrossLayer(6, 4, heads=2, hidden=11))
+    with torch.no_grad():
+        layer.gate_feed_forward.zero_()
+    x, context = draw(26, 5, 6), draw(27, 2, 4)
+    starts = torch.tensor([False, False, True, False, True])
+    mask = latest_image_mask(starts, images=2, per_image=1)
+    moved = (layer(x, context, mask=mask) - x).abs().amax(dim=-1)
+    assert (moved > 1e-6).tolist() == [False, False, True, True, True]
+    assert not moved[:2].any()
 
 
 def test_a_new_gate_is_closed_and_learns_to_open():
@@ -315,7 +332,7 @@ def test_a_hidden_region_has_no_influence_on_results_or_gradients(poison):
     for value in (None, poison):
         states, regions = draw(22, 2, 3, 6), draw(23, 2, 7, 4)
         if value is not None:
-            regions[:, 2] = value
+            regions[:, 2] = states[1, 1] = value
         states.requires_grad_()
         regions.requires_grad_()
         module.zero_grad()
@@ -324,15 +341,34 @@ def test_a_hidden_region_has_no_influence_on_results_or_gradients(poison):
         weights = [each.grad.clone() for each in module.parameters()]
         results.append([out, states.grad, regions.grad, *weights])
     for one, two in zip(*results, strict=True):
-        close(one, two)
+        close(one, two, rtol=0, atol=0)
     assert not results[1][0][1, 1].any()
-    seen = region_context(
-        states.detach(),
-        regions.detach(),
-        detached(module.scorer()),
-        mask=torch.ones(3, 7, dtype=torch.bool),
-    )
-    assert not torch.isfinite(seen).all()
+
+
+@pytest.mark.parametrize("poison", [torch.nan, torch.inf])
+def test_a_region_that_is_not_finite_spoils_the_steps_that_see_it_alone(
+    poison,
+):
+    scorer = detached(shaken(RegionAttention(6, 4, hidden=5)).scorer())
+    mask = torch.ones(3, 7, dtype=torch.bool)
+    mask[1, 2] = False
+    results = []
+    for value in (0.5, poison):
+        states, regions = draw(28, 3, 6), draw(29, 7, 4)
+        regions[2] = value
+        states.requires_grad_()
+        seen = region_context(states, regions, scorer, mask=mask)
+        (slope,) = torch.autograd.grad(seen[1].sum(), states)
+        results.append((seen[1], slope[1]))
+    for one, two in zip(*results, strict=True):
+        close(one, two, rtol=0, atol=0)
+    assert not torch.isfinite(seen[[0, 2]]).any()
+    others = regions[mask[1]]
+    expected = reference.region_context(states.detach(), others, scorer)
+    close(seen[1], expected[1])
+    weights = region_weights(states, regions, scorer, mask=mask)
+    assert torch.isfinite(weights[1]).all()
+    assert weights[1, 2] == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -417,7 +453,69 @@ SCORER = RegionScorer(torch.ones(6, 3), torch.ones(4, 3), torch.ones(3))
         (
             lambda: region_weights(X, CONTEXT[:, :3], SCORER),
             ValueError,
-            "x and weight must agree in width: got x=3, weight=4",
+            "regions and w_region must agree in region_width: "
+            "got regions=3, w_region=4",
+        ),
+        (
+            lambda: region_weights(CONTEXT, CONTEXT, SCORER),
+            ValueError,
+            "states and w_state must agree in state_width: "
+            "got states=4, w_state=6",
+        ),
+        (
+            lambda: region_weights(
+                X, CONTEXT, dataclasses.replace(SCORER, v_score=torch.ones(2))
+            ),
+            ValueError,
+            "w_state and w_region and v_score must agree in hidden: "
+            "got w_state=3, w_region=3, v_score=2",
+        ),
+        (
+            lambda: region_weights(
+                X,
+                CONTEXT,
+                dataclasses.replace(SCORER, v_score=torch.ones(3, 2)),
+            ),
+            ValueError,
+            r"v_score must have one axis, \(hidden\): got shape \(3, 2\)",
+        ),
+        (
+            lambda: region_weights(X.double(), CONTEXT, SCORER),
+            TypeError,
+            "states and regions and w_state and w_region must agree in dtype "
+            "and device: got states torch.float64 on cpu",
+        ),
+        (
+            lambda: region_weights(X.tolist(), CONTEXT, SCORER),
+            TypeError,
+            "states must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: region_gate(
+                X, dataclasses.replace(SCORER, w_gate=torch.ones(6, 2))
+            ),
+            ValueError,
+            "w_gate must have one column: got 2",
+        ),
+        (
+            lambda: CrossAttention(6, heads=2, context_width=4)(X, None),
+            TypeError,
+            "context must be a floating-point tensor: got NoneType",
+        ),
+        (
+            lambda: CrossAttention(6, heads=2, context_width=4)(
+                X, CONTEXT.double()
+            ),
+            TypeError,
+            "x and context must agree in dtype and device: "
+            "got x torch.float32 on cpu, context torch.float64 on cpu",
+        ),
+        (
+            lambda: CrossAttention(6, heads=2, context_width=4)(
+                X.expand(2, 5, 6), CONTEXT, mask=torch.ones(3, 5, 7).bool()
+            ),
+            ValueError,
+            "leading axes of x and context and mask must broadcast",
         ),
         (
             lambda: region_weights(

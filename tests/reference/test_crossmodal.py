@@ -84,13 +84,11 @@ def looped(x, context, p, heads, mask):
     out = np.zeros_like(x)
     for i in range(len(x)):
         seen = [j for j in range(len(context)) if mask[i, j]]
-        if not seen:
-            continue
-        read = np.zeros(q.shape[-1])
+        read = np.zeros(q.shape[-1])  # stays so if nothing is seen
         for h in range(heads):
             own = slice(h * dim, (h + 1) * dim)
             scores = [q[i, own] @ k[j, own] / np.sqrt(dim) for j in seen]
-            powers = np.exp(np.array(scores) - max(scores))
+            powers = np.exp(np.array(scores) - max(scores, default=0.0))
             for j, power in zip(seen, powers, strict=True):
                 read[own] += power / powers.sum() * v[j, own]
         out[i] = read @ p.w_output + p.b_output
@@ -145,42 +143,44 @@ def test_cross_attention_is_torchs_with_two_widths():
     np.testing.assert_allclose(got, expected.detach(), **CLOSE)
 
 
-def test_where_something_is_seen_it_is_multi_head_attention():
+def test_it_is_multi_head_attention_also_where_nothing_is_seen():
     x, context, p = draw(4, 5, 3), draw(5, 7, 4), projections(6, 3, 4)
     mask = np.random.default_rng(7).random((5, 7)) < 0.5
-    mask[:, 2] = True
-    for allowed in (None, mask, mask[:1]):
+    mask[3] = False
+    for allowed in (None, mask, mask[:1], mask[:, 2:3], mask[3:4]):
         np.testing.assert_array_equal(
             cross_attention(x, context, p, heads=2, mask=allowed),
             multi_head_attention(x, context, p, heads=2, mask=allowed),
         )
 
 
-def test_tokens_that_see_nothing_get_zeros_without_the_bias():
+def test_a_token_that_sees_nothing_gets_the_output_bias_if_there_is_one():
     x, p = draw(8, 5, 3), projections(9, 3, 4)
-    none = cross_attention(x, np.ones((0, 4)), p, heads=2)
-    assert none.tolist() == np.zeros((5, 3)).tolist()
-    some = cross_attention(
-        x, np.ones((0, 4)), p, heads=2, mask=np.ones((5, 1), bool)
-    )
-    assert some.tolist() == np.zeros((5, 3)).tolist()
+    bare = dataclasses.replace(p, b_output=None)
     mask = np.array([[True], [False], [True], [False], [True]])
-    got = cross_attention(x, draw(10, 7, 4), p, heads=2, mask=mask)
-    assert np.any(got, axis=-1).tolist() == mask[:, 0].tolist()
+    for layer, rest in ((p, p.b_output), (bare, np.zeros(3))):
+        nothing = np.tile(rest, (5, 1))
+        for empty in (None, np.ones((5, 1), bool), np.ones((5, 0), bool)):
+            got = cross_attention(
+                x, np.ones((0, 4)), layer, heads=2, mask=empty
+            )
+            np.testing.assert_array_equal(got, nothing)
+        got = cross_attention(x, draw(10, 7, 4), layer, heads=2, mask=mask)
+        same = np.all(got == rest, axis=-1)
+        assert same.tolist() == (~mask[:, 0]).tolist()
 
 
-@pytest.mark.parametrize("poison", [np.nan, np.inf])
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 def test_padding_of_both_sides_has_no_influence(poison):
     x, context, p = draw(11, 2, 5, 3), draw(12, 2, 7, 4), projections(13, 3, 4)
     asking = np.arange(5) < np.array([[5], [3]])
     read = np.arange(7) < np.array([[4], [6]])
     mask = pair_mask(asking, read)
     clean = cross_attention(x, context, p, heads=2, mask=mask)
-    x[~asking] = context[~read] = poison
-    with np.errstate(invalid="ignore"):
-        spoiled = cross_attention(x, context, p, heads=2, mask=mask)
-    np.testing.assert_allclose(spoiled, clean, atol=1e-14)
-    assert not spoiled[1, 3:].any()
+    x[~asking] = context[~read] = poison  # and NumPy warns of nothing
+    spoiled = cross_attention(x, context, p, heads=2, mask=mask)
+    np.testing.assert_array_equal(spoiled, clean)
+    np.testing.assert_array_equal(spoiled[1, 3:], [p.b_output] * 2)
     np.testing.assert_allclose(
         clean[1, :3],
         cross_attention(x[1, :3], context[1, :6], p, heads=2),
@@ -292,6 +292,10 @@ def test_gates_let_in_a_share_of_each_sublayer(gates):
 def test_a_word_without_an_image_is_not_changed_by_attention():
     x, context = draw(22, 5, 3), draw(23, 4, 4)
     layer = gated_layer(1, 3, 4, gate_attention=5.0)
+    biased = layer.attention
+    layer = dataclasses.replace(
+        layer, attention=dataclasses.replace(biased, b_output=None)
+    )
     starts = np.array([False, False, True, False, True])
     mask = latest_image_mask(starts, images=2, per_image=2)
     got = gated_cross_attention(x, context, layer, heads=2, mask=mask)
@@ -301,6 +305,11 @@ def test_a_word_without_an_image_is_not_changed_by_attention():
     later = gated_cross_attention(x, context, layer, heads=2, mask=mask)
     np.testing.assert_array_equal(later[:4], got[:4])
     assert np.abs(later[4] - got[4]).max() > 1e-6
+    layer = dataclasses.replace(layer, attention=biased)
+    moved = gated_cross_attention(x, context, layer, heads=2, mask=mask)
+    np.testing.assert_allclose(
+        moved[:2], x[:2] + np.tanh(5.0) * biased.b_output, **CLOSE
+    )
 
 
 @given(seeds, st.integers(0, 7), st.integers(1, 3))
@@ -383,17 +392,34 @@ def test_a_gate_lies_between_nothing_and_all():
     assert region_gate(states, s).tolist() == [[1.0], [0.0], [0.5]]
 
 
-@pytest.mark.parametrize("poison", [np.nan, np.inf])
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 def test_a_hidden_region_has_no_influence(poison):
     states, regions, s = draw(24, 5, 3), draw(25, 7, 4), scorer(2)
     mask = np.ones((5, 7), bool)
     mask[:, 2] = mask[1, :] = False
     clean = region_context(states, regions, s, mask=mask)
-    regions[2] = poison
-    with np.errstate(invalid="ignore"):
-        spoiled = region_context(states, regions, s, mask=mask)
-    np.testing.assert_allclose(spoiled, clean, atol=1e-14)
+    gated = gated_region_context(states, regions, s, mask=mask)
+    regions[2] = states[1] = poison  # and NumPy warns of nothing
+    spoiled = region_context(states, regions, s, mask=mask)
+    np.testing.assert_array_equal(spoiled, clean)
     assert not spoiled[1].any()
+    spoiled = gated_region_context(states, regions, s, mask=mask)
+    np.testing.assert_array_equal(spoiled, gated)
+
+
+def test_a_region_that_is_not_a_number_spoils_the_steps_that_see_it_alone():
+    states, regions, s = draw(34, 5, 3), draw(35, 7, 4), scorer(7)
+    mask = np.ones((5, 7), bool)
+    mask[1, 2] = mask[4, 2] = False
+    clean = region_context(states, regions, s, mask=mask)
+    regions[2] = np.nan
+    spoiled = region_context(states, regions, s, mask=mask)
+    np.testing.assert_allclose(spoiled[[1, 4]], clean[[1, 4]], **CLOSE)
+    assert np.isnan(spoiled[[0, 2, 3]]).all()
+    weights = region_weights(states, regions, s, mask=mask)
+    np.testing.assert_array_equal(
+        np.isnan(weights).any(axis=-1), [True, False, True, True, False]
+    )
 
 
 def test_leading_axes_of_states_regions_and_masks_broadcast():
@@ -572,7 +598,52 @@ P = projections(7, 3, 4)
         (
             lambda: region_weights(X, CONTEXT[:, :3], S),
             ValueError,
-            "k and w_key must agree in key_dim: got k=3, w_key=4",
+            "regions and w_region must agree in region_width: "
+            "got regions=3, w_region=4",
+        ),
+        (
+            lambda: region_weights(CONTEXT, CONTEXT, S),
+            ValueError,
+            "states and w_state must agree in state_width: "
+            "got states=4, w_state=3",
+        ),
+        (
+            lambda: region_weights(
+                X, CONTEXT, dataclasses.replace(S, v_score=np.ones(5))
+            ),
+            ValueError,
+            "w_state and w_region and v_score must agree in hidden: "
+            "got w_state=6, w_region=6, v_score=5",
+        ),
+        (
+            lambda: region_weights(np.ones((2, 5, 3)), np.ones((3, 7, 4)), S),
+            ValueError,
+            r"leading axes of states and regions must broadcast: "
+            r"got states \(2,\), regions \(3,\)",
+        ),
+        (
+            lambda: region_gate(
+                X, dataclasses.replace(S, w_gate=np.ones((3, 2)))
+            ),
+            ValueError,
+            "w_gate must have one column: got 2",
+        ),
+        (
+            lambda: cross_attention(
+                np.ones((2, 5, 3)),
+                CONTEXT,
+                P,
+                heads=2,
+                mask=np.ones((3, 5, 7), bool),
+            ),
+            ValueError,
+            r"leading axes of x and context and mask must broadcast: "
+            r"got x \(2,\), context \(\), mask \(3,\)",
+        ),
+        (
+            lambda: cross_attention(X, CONTEXT[0], P, heads=2),
+            ValueError,
+            r"context must have axes \(\.\.\., keys, context_width\)",
         ),
         (
             lambda: region_weights(
