@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.heads_parts import project
-from attncourse.reference.recurrent_parts import (
-    GRUWeights,
-    bidirectional_gru,
-    masked_tokens,
-)
+from attncourse.reference.recurrent_parts import GRUWeights, bidirectional_gru
+from attncourse.reference.recurrent_tokens import masked_tokens
 from attncourse.reference.softmax import masked_softmax
 from attncourse.shapes import (
     Array,
@@ -84,8 +82,10 @@ def pooling_weights(
     .. math:: u_t = \tanh(W^\top x_t + b), \qquad
               \alpha_t = \frac{e^{u_t \cdot u}}{\sum_r e^{u_r \cdot u}}
 
-    The context vector u is one trained query for all sequences. Where
-    `mask` is False there is no token; without any, all weights are zero.
+    The context vector u is one trained query, so that a sequence has one
+    row of weights; a decoder, which asks anew for each target, has a row
+    for each. Where `mask` is False there is no token; without any, all
+    weights are zero.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def pooling_weights(
     mask : True at real tokens, shape (..., tokens); None for all.
 
     Source: Yang et al. (2016), "Hierarchical Attention Networks for
-    Document Classification", section 2.2, eqs. 5-6 and 8-9.
+    Document Classification", section 2.2.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def attention_pooling(
     ----------
     x, weight, bias, context, mask : as `pooling_weights` takes them.
 
-    Source: Yang et al. (2016), section 2.2, eqs. 7 and 10.
+    Source: Yang et al. (2016), section 2.2.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def attention_pooling(
     """
     weights = pooling_weights(x, weight, bias, context, mask=mask)
     x, _ = masked_tokens(x, mask)
-    return np.einsum("...t,...tw->...w", weights, x)
+    return weighted_sum(weights[..., None, :], x)[..., 0, :]  # one query
 
 
 def hierarchical_attention(
@@ -170,7 +170,8 @@ def hierarchical_attention(
     sentences : the numbers of the sentence level.
     mask : True at real words, shape (..., sentences, words); None for all.
 
-    Source: Yang et al. (2016), section 2.2, eqs. 2-10.
+    Source: Yang et al. (2016), "Hierarchical Attention Networks for
+    Document Classification", section 2; its recurrent unit is `gru_cell`.
 
     Examples
     --------
@@ -202,9 +203,9 @@ def document_logits(
 
     .. math:: o = W_c^\top v + b_c
 
-    The softmax of the paper's eq. 11 belongs to the loss.
+    The paper's softmax belongs to the loss, which has one of its own.
 
-    Source: Yang et al. (2016), section 2.3, eqs. 11-12.
+    Source: Yang et al. (2016), section 2.3.
 
     Examples
     --------

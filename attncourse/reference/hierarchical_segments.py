@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 
 from attncourse.reference.blocks import encoder
 from attncourse.reference.blocks_parts import Stack
-from attncourse.reference.recurrent_parts import masked_tokens
-from attncourse.shapes import Array, count
+from attncourse.reference.recurrent_tokens import masked_tokens
+from attncourse.shapes import Array, count, real
 
 Tokens = Float[Array, "*#batch tokens width"]
 TokenMask = Bool[Array, "*#batch tokens"]
@@ -54,7 +54,7 @@ def split_segments(
     mask : True at real tokens, shape (..., tokens); None for all.
 
     Source: Pappagari et al. (2019), "Hierarchical Transformers for Long
-    Document Classification", where segments of 200 tokens overlap by 50.
+    Document Classification", where segments overlap.
 
     Examples
     --------
@@ -75,12 +75,12 @@ def split_segments(
     while not starts or starts[-1] + length < tokens:
         starts.append(len(starts) * stride)
     segments = np.zeros((*x.shape[:-2], len(starts), length, x.shape[-1]))
-    real = np.zeros(segments.shape[:-1], bool)
+    present = np.zeros(segments.shape[:-1], bool)
     for s, start in enumerate(starts):
         here = min(length, tokens - start)
         segments[..., s, :here, :] = x[..., start : start + here, :]
-        real[..., s, :here] = mask[..., start : start + here]
-    return segments, real
+        present[..., s, :here] = mask[..., start : start + here]
+    return segments, present
 
 
 def layered_encoder(
@@ -104,7 +104,8 @@ def layered_encoder(
     segments : as `split_segments` returns them.
     local, above : the stacks of both layers, as `blocks.encoder` takes
         them.
-    mask : True at real tokens, shape (..., segments, length).
+    mask : True at real tokens, shape (..., segments, length). The length is
+        at least 1.
 
     Source: Pappagari et al. (2019), the model "ToBERT", with any stacks.
 
@@ -117,7 +118,8 @@ def layered_encoder(
     >>> layered_encoder(x, stack, stack, heads=2).summaries.shape
     (3, 4)
     """
-    x, mask = masked_tokens(segments, mask)
+    segments = real("segments", segments, "segments length width")
+    x, mask = masked_tokens(segments, mask, name="segments", axis="length")
     count("length", x.shape[-2])
     tokens = encoder(x, local, heads=heads, mask=mask[..., None, :])
     tokens = np.where(mask[..., None], tokens, 0.0)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.scores import (
     Hidden,
     WideKeys,
@@ -107,8 +108,9 @@ def global_attention(
     .. math:: a_{ij} = \frac{e^{S_{ij}}}{\sum_l e^{S_{il}}}, \qquad
               c_i = \sum_j a_{ij} h_j
 
-    What stands where `mask` is False has no influence, NaN included; a
-    query that sees nothing reads zeros.
+    Each query has a row of weights of its own over the source. What stands
+    where `mask` is False has no influence, NaN included; a query that sees
+    nothing reads zeros.
 
     Parameters
     ----------
@@ -123,7 +125,7 @@ def global_attention(
     >>> global_attention([[0, 0]], [[2.0], [4.0]]).context.tolist()
     [[3.0]]
     """
-    scores, memory, mask = _checked(scores, memory, mask)
+    scores, memory, mask = _checked("scores", scores, memory, mask)
     weights = masked_softmax(scores, mask)
     return Reading(average_memory(weights, memory, mask=mask), weights)
 
@@ -144,10 +146,9 @@ def average_memory(
     >>> average_memory([[0.25, 0.5]], [[4.0], [6.0]]).tolist()
     [[4.0]]
     """
-    weights, memory, mask = _checked(weights, memory, mask)
-    # Zero times NaN is NaN, so a zero weight is not enough.
-    seen = np.where(mask[..., None], memory[..., None, :, :], 0.0)
-    return np.einsum("...qk,...qkd->...qd", weights, seen)
+    weights, memory, mask = _checked("weights", weights, memory, mask)
+    weights = np.where(mask, weights, 0.0)
+    return weighted_sum(weights, memory, mask=mask)
 
 
 def attentional_state(
@@ -159,7 +160,9 @@ def attentional_state(
 
     .. math:: \tilde h = \tanh(W_c^\top [c ; h])
 
-    The context stands first, as in the paper.
+    The context stands first, as in the paper. It is the averaged
+    annotations that join the state, never the weights: their number changes
+    with the length of the source.
 
     Source: Luong, Pham & Manning (2015), section 3, eq. 5.
 
@@ -172,6 +175,8 @@ def attentional_state(
     context = real("context", context, "memory_width")
     w = real("w", w, "both_widths attentional_width")
     widths = context.shape[-1], state.shape[-1]
+    if w.ndim != 2:
+        raise ValueError(f"w must have two axes: got shape {w.shape}")
     if len(w) != sum(widths):
         raise ValueError(
             "w must have a row for each number of context and state, "
@@ -182,25 +187,26 @@ def attentional_state(
 
 
 def _checked(
-    scores: Scores, memory: Memory, mask: Mask | None
+    name: str, scores: Scores, memory: Memory, mask: Mask | None
 ) -> tuple[Array, Array, Array]:
-    """Return everything checked, and a mask where there was none."""
-    scores = real("scores", scores, "queries keys")
+    """Return everything checked, and a mask where there was none.
+
+    `name` is what a message calls the `scores`.
+    """
+    scores = real(name, scores, "queries keys")
     memory = real("memory", memory, "keys memory_width")
-    require_equal("keys", scores=scores.shape[-1], memory=memory.shape[-2])
+    keys = {name: scores.shape[-1], "memory": memory.shape[-2]}
+    require_equal("keys", **keys)
     if mask is None:
         mask = np.ones((1, 1), bool)
     mask = boolean("mask", mask, "queries keys")
     for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
         if have not in (1, want):
             raise ValueError(
-                "mask must fit the scores, shape (..., queries, keys) = "
+                f"mask must fit the {name}, shape (..., queries, keys) = "
                 f"(..., {scores.shape[-2]}, {scores.shape[-1]}): "
                 f"got {mask.shape}"
             )
-    require_broadcast(
-        scores=scores.shape[:-2],
-        memory=memory.shape[:-2],
-        mask=mask.shape[:-2],
-    )
+    shapes = {name: scores, "memory": memory, "mask": mask}
+    require_broadcast(**{n: each.shape[:-2] for n, each in shapes.items()})
     return scores, memory, mask

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from attncourse.reference.heads_parts import project
 from attncourse.reference.luong import Reading, attentional_state
 from attncourse.reference.recurrent_decoder import Decoded
-from attncourse.reference.recurrent_parts import GRUWeights, embed, gru_cell
+from attncourse.reference.recurrent_parts import GRUWeights, gru_cell
+from attncourse.reference.recurrent_tokens import embed, whole_tokens
 from attncourse.shapes import Array, real, require_broadcast
 
 # From queries (..., 1, width) and the number of the step, shape (1,), to
@@ -126,9 +127,9 @@ def input_feeding_decoder(
 ) -> Decoded:
     r"""Return the logits and alignments of all steps, teacher-forced.
 
-    .. math:: p(y) = \prod_t \mathrm{softmax}(o_t)_{y_t}
+    .. math:: p(y \mid x) = \prod_t \mathrm{softmax}(o_t)_{y_t}
 
-    What is fed to the first step is zero.
+    What is fed to the first step is zero. The softmax belongs to the loss.
 
     Parameters
     ----------
@@ -158,13 +159,14 @@ def input_feeding_decoder(
     >>> said.logits.shape, said.alignment.shape
     ((2, 9), (2, 4))
     """
-    tokens, state = np.asarray(tokens), real("state", state, "width")
-    if tokens.ndim == 0:
-        raise ValueError("tokens must have axes (..., targets): got shape ()")
+    tokens = whole_tokens("tokens", tokens, "targets")
+    state = real("state", state, "width")
     # One look tells how many keys there are, and their leading axes.
     _, looked = attend(state[..., None, :], np.array([0]))
     *batch, _, keys = np.shape(looked)
-    leading = require_broadcast(tokens=tokens.shape[:-1], state=tuple(batch))
+    leading = require_broadcast(
+        tokens=tokens.shape[:-1], state=state.shape[:-1], read=tuple(batch)
+    )
     state = np.broadcast_to(state, (*leading, state.shape[-1]))
     fed, vocabulary = np.shape(weights.w_output)
     logits = np.zeros((*leading, tokens.shape[-1], vocabulary))

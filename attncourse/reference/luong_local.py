@@ -17,6 +17,7 @@ from attncourse.reference.luong import (
     global_attention,
 )
 from attncourse.reference.masks import combine_masks
+from attncourse.reference.recurrent_tokens import whole_tokens
 from attncourse.reference.scores import Hidden
 from attncourse.shapes import (
     Array,
@@ -109,8 +110,9 @@ def predictive_attention(
     ).weights
     keys = near.shape[-1]
     apart = np.arange(keys) - real("positions", positions)[..., None]
-    weights = near * np.exp(-(apart**2) / (2 * sigma**2))
     allowed = window(positions, keys=keys, half_width=half_width)
+    apart = np.where(allowed, apart, 0.0)  # no square of what is far away
+    weights = near * np.exp(-(apart**2) / (2 * sigma**2))
     if mask is not None:
         allowed = combine_masks(allowed, mask)
     return Reading(average_memory(weights, memory, mask=allowed), weights)
@@ -127,8 +129,8 @@ def predicted_positions(
 
     .. math:: p_i = S \cdot \mathrm{sigmoid}(v^\top \tanh(W^\top q_i))
 
-    A real number between 0 and S, the number of source tokens, which are
-    counted from 0 here.
+    A real number from 0 to S, where S is the number of source tokens; the
+    tokens themselves are counted from 0 to S - 1.
 
     Parameters
     ----------
@@ -147,9 +149,17 @@ def predicted_positions(
     """
     q, v = real("q", q, "queries dim"), real("v", v, "hidden")
     w = real("w", w, "dim hidden")
+    if w.ndim != 2 or v.ndim != 1:
+        raise ValueError(
+            f"w must have two axes and v one: got w {w.shape}, v {v.shape}"
+        )
     require_equal("dim", q=q.shape[-1], w=w.shape[0])
     require_equal("hidden", w=w.shape[1], v=v.shape[0])
-    lengths = real("lengths", lengths)
+    lengths = whole_tokens("lengths", lengths)
+    if np.any(lengths < 0):
+        raise ValueError(
+            f"lengths must not be negative: got {np.min(lengths)}"
+        )
     require_broadcast(q=q.shape[:-2], lengths=lengths.shape)
     return lengths[..., None] * sigmoid(np.tanh(q @ w) @ v)
 

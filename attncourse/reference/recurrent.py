@@ -34,11 +34,11 @@ from attncourse.reference.recurrent_parts import (
     Recurrence,
     TwoWay,
     bidirectional_gru,
-    embed,
     gru,
     gru_cell,
     gru_cell_reset_first,
 )
+from attncourse.reference.recurrent_tokens import embed, whole_tokens
 from attncourse.shapes import Array, boolean, require_broadcast, require_equal
 
 __all__ = [
@@ -114,7 +114,7 @@ def encode(
               s_0 = \tanh(W_s \overleftarrow{h}_1)
 
     An annotation knows the token and, from both sides, its surroundings.
-    Where `mask` is False any number may stand; it is not looked up.
+    Where `mask` is False any whole number may stand; it is not looked up.
 
     Source: Bahdanau, Cho & Bengio (2015), section 3.2 and appendix A.2.1.
 
@@ -125,11 +125,10 @@ def encode(
     >>> encode([4, 6, 1, 1], w).memory.shape
     (4, 10)
     """
-    source = np.asarray(source)
+    source = whole_tokens("source", source, "keys")
     if mask is not None:
         mask = boolean("mask", mask, "keys")
-        if source.ndim:
-            require_equal("keys", source=source.shape[-1], mask=mask.shape[-1])
+        require_equal("keys", source=source.shape[-1], mask=mask.shape[-1])
         require_broadcast(source=source.shape[:-1], mask=mask.shape[:-1])
         source = np.where(mask, source, 0)
     read = bidirectional_gru(
@@ -154,7 +153,8 @@ def translate(
               y_{i-1}, x)
 
     is the loss to train with: cross-entropy on these logits, row i - 1
-    against the true token i. No softmax comes before it.
+    against the true token i. No softmax comes before it, for the loss has
+    its own. The queries are the decoder's states, the keys the encoder's.
 
     Parameters
     ----------
@@ -212,14 +212,20 @@ def next_logits(
     >>> greedy(said, [0], steps=2).tolist()
     [0, 1, 1]
     """
-    if np.ndim(source) != 1:
+    source = whole_tokens("source", source)
+    if source.ndim != 1:
         raise ValueError(
-            f"source must have one axis, (keys): got shape {np.shape(source)}"
+            f"source must have one axis, (keys): got shape {source.shape}"
         )
     memory, state = encode(source, weights.encoder)
 
     def logits(tokens: Any) -> Float[Array, " vocabulary"]:
-        if not len(tokens):
+        tokens = whole_tokens("tokens", tokens)
+        if tokens.ndim != 1:
+            raise ValueError(
+                f"tokens must have one axis: got shape {tokens.shape}"
+            )
+        if not tokens.size:
             raise ValueError(
                 "tokens must begin with the start token: got none"
             )

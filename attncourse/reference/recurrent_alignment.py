@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from attncourse.reference.recurrent_parts import State, masked_tokens
+from attncourse.reference.dense import weighted_sum
+from attncourse.reference.recurrent_parts import State
+from attncourse.reference.recurrent_tokens import masked_tokens
 from attncourse.reference.scores import additive_scores
 from attncourse.reference.softmax import masked_softmax
 from attncourse.shapes import Array, real, require_broadcast, require_equal
@@ -46,8 +48,10 @@ def align(
     .. math:: e_j = v^\top \tanh(W s + U h_j), \qquad
               \alpha = \mathrm{softmax}_{keys}(e)
 
-    The query is the decoder's state, the keys are the annotations, and the
-    softmax runs over the source positions. Padding gets no weight.
+    The query is the decoder's state, the keys are the annotations of the
+    source. A score is one number for one such pair: nothing is averaged
+    before the softmax, which runs over the source positions. Another state
+    gets another row of weights. Padding gets none.
 
     Source: Bahdanau, Cho & Bengio (2015), "Neural Machine Translation by
     Jointly Learning to Align and Translate", section 3.1, eq. 6, and
@@ -59,7 +63,7 @@ def align(
     >>> align(np.ones(3), np.ones((4, 5)), flat).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    memory, mask = masked_tokens(memory, mask)
+    memory, mask = masked_tokens(memory, mask, name="memory", axis="keys")
     query = real("state", state, "width")[..., None, :]  # one query
     scores = additive_scores(query, memory, *weights)
     return masked_softmax(scores, mask[..., None, :])[..., 0, :]
@@ -68,11 +72,13 @@ def align(
 def context_vector(
     alignment: KeyWeights, memory: Memory, *, mask: KeyMask | None = None
 ) -> Context:
-    r"""Return the annotations averaged under the alignment.
+    r"""Return what a decoder reads: the annotations' weighted average.
 
     .. math:: c = \sum_j \alpha_j h_j
 
-    What stands where `mask` is False has no influence, NaN included.
+    It is as wide as one annotation, however long the source is. This is
+    what a decoder goes on with, not the weights. What stands where `mask`
+    is False has no influence, NaN included.
 
     Source: Bahdanau, Cho & Bengio (2015), eq. 5.
 
@@ -82,7 +88,8 @@ def context_vector(
     [1.0, 6.0]
     """
     alignment = real("alignment", alignment, "keys")
-    memory, mask = masked_tokens(memory, mask)
+    memory, mask = masked_tokens(memory, mask, name="memory", axis="keys")
     require_equal("keys", alignment=alignment.shape[-1], memory=mask.shape[-1])
     require_broadcast(alignment=alignment.shape[:-1], memory=mask.shape[:-1])
-    return np.einsum("...k,...kd->...d", alignment, memory)
+    weights = np.where(mask, alignment, 0.0)[..., None, :]  # one query
+    return weighted_sum(weights, memory)[..., 0, :]

@@ -23,14 +23,13 @@ from attncourse.reference.recurrent_alignment import (
     align,
     context_vector,
 )
-from attncourse.reference.recurrent_parts import (
-    GRUWeights,
-    State,
+from attncourse.reference.recurrent_parts import GRUWeights, State, gru_cell
+from attncourse.reference.recurrent_tokens import (
     embed,
-    gru_cell,
     masked_tokens,
+    whole_tokens,
 )
-from attncourse.shapes import Array, real, require_broadcast
+from attncourse.shapes import Array, real, require_broadcast, require_equal
 
 Embedded = Float[Array, "*#batch embed_width"]
 Logits = Float[Array, "*#batch vocabulary"]
@@ -89,7 +88,9 @@ class Step(NamedTuple):
 class Decoded(NamedTuple):
     """All steps: `logits` (..., targets, vocabulary), one row a step.
 
-    `alignment` has shape (..., targets, keys); its rows sum to one.
+    `alignment` has shape (..., targets, keys): each target has a row of
+    weights of its own. With additive attention a row sums to one, or is
+    zero where the source has no token.
     """
 
     logits: Any
@@ -132,10 +133,11 @@ def output_logits(
         o = t\, W_o, \quad t_j = \max(\tilde t_{2j-1}, \tilde t_{2j}),
         \quad \tilde t = s\,U_o + y\,V_o + c\,C_o
 
-    The state is the new one, as the paper's eq. 4 has it; its appendix
-    prints the one before.
+    State and context are the new ones. These are logits: the softmax over
+    the vocabulary comes once, in the loss or at sampling.
 
-    Source: Bahdanau, Cho & Bengio (2015), eq. 4 and appendix A.2.2.
+    Source: Bahdanau, Cho & Bengio (2015), eq. 4 and appendix A.2.2, without
+    the softmax.
 
     Examples
     --------
@@ -146,12 +148,23 @@ def output_logits(
     state = real("state", state, "width")
     embedded = real("embedded", embedded, "embed_width")
     context = real("context", context, "memory_width")
+    row = _side_by_side(state=state, embedded=embedded, context=context)
     if isinstance(weights, LinearOutput):
-        row = _side_by_side(state, embedded, context)
         return project(row[..., None, :], *weights)[..., 0, :]
+    if not isinstance(weights, DeepOutput):
+        raise TypeError(
+            "weights must be a LinearOutput or a DeepOutput: "
+            f"got {type(weights).__name__}"
+        )
     from_state, from_embedded, from_context = (
         project(x[..., None, :], w)[..., 0, :]
         for x, w in zip((state, embedded, context), weights[:3], strict=True)
+    )
+    require_equal(
+        "2 * hidden",
+        w_state=from_state.shape[-1],
+        w_embedding=from_embedded.shape[-1],
+        w_context=from_context.shape[-1],
     )
     both = from_state + from_embedded + from_context
     if both.shape[-1] % 2:
@@ -176,8 +189,8 @@ def decoder_step(
     .. math:: c_i = \sum_j \alpha_j(s_{i-1})\, h_j, \qquad
               s_i = \mathrm{GRU}([y_{i-1}; c_i], s_{i-1})
 
-    The state that looks is the one *before* the step. The context is
-    concatenated with the embedding; the alignment only made it.
+    The state that looks is the one *before* the step. What is concatenated
+    with the embedding is the context, never the alignment that made it.
 
     Parameters
     ----------
@@ -203,7 +216,8 @@ def decoder_step(
     alignment = align(state, memory, weights.alignment, mask=mask)
     context = context_vector(alignment, memory, mask=mask)
     embedded = embed(tokens, weights.embedding)
-    state = gru_cell(_side_by_side(embedded, context), state, weights.gru)
+    x = _side_by_side(tokens=embedded, context=context)
+    state = gru_cell(x, state, weights.gru)
     logits = output_logits(state, embedded, context, weights.output)
     return Step(logits, state, alignment)
 
@@ -218,19 +232,21 @@ def decoder(
 ) -> Decoded:
     r"""Return the logits and alignments of all steps, teacher-forced.
 
-    .. math:: p(y) = \prod_i p(y_i \mid y_1, \dots, y_{i-1}, x)
+    .. math:: p(y \mid x) = \prod_i p(y_i \mid y_0, \dots, y_{i-1}, x)
 
     Row i of the logits has read tokens 0 to i of the *true* target, never
-    what the decoder itself would have said, and no later one.
+    what the decoder itself would have said, and no later one: an encoder
+    may read in both directions, but a decoder that did would see the words
+    that it is asked for.
 
     Parameters
     ----------
     tokens : the start token and the target without its last.
     state, memory, mask : as `decoder_step` takes them.
 
-    Source: Bahdanau, Cho & Bengio (2015), eq. 3; Williams & Zipser (1989),
-    "A Learning Algorithm for Continually Running Fully Recurrent Neural
-    Networks", for teacher forcing.
+    Source: Bahdanau, Cho & Bengio (2015), section 3.1; Williams & Zipser
+    (1989), "A Learning Algorithm for Continually Running Fully Recurrent
+    Neural Networks", for teacher forcing.
 
     Examples
     --------
@@ -242,10 +258,9 @@ def decoder(
     >>> decoder([4, 1], np.ones(3), np.ones((4, 5)), w).alignment.tolist()
     [[0.25, 0.25, 0.25, 0.25], [0.25, 0.25, 0.25, 0.25]]
     """
-    tokens, state = np.asarray(tokens), real("state", state, "width")
-    if tokens.ndim == 0:
-        raise ValueError("tokens must have axes (..., targets): got shape ()")
-    memory, mask = masked_tokens(memory, mask)
+    tokens = whole_tokens("tokens", tokens, "targets")
+    state = real("state", state, "width")
+    memory, mask = masked_tokens(memory, mask, name="memory", axis="keys")
     leading = require_broadcast(
         tokens=tokens.shape[:-1],
         state=state.shape[:-1],
@@ -264,12 +279,13 @@ def decoder(
 def _vocabulary(output: LinearOutput | DeepOutput) -> int:
     """Return how many logits there are; a deep output's last matrix says."""
     last = output.w_output if isinstance(output, DeepOutput) else output.weight
-    *_, vocabulary = np.shape(last)
-    return vocabulary
+    return real("the output matrix", last, "rows vocabulary").shape[-1]
 
 
-def _side_by_side(*parts: Array) -> Array:
+def _side_by_side(**parts: Array) -> Array:
     """Return the vectors concatenated; leading axes broadcast."""
-    leading = np.broadcast_shapes(*(each.shape[:-1] for each in parts))
-    wide = [np.broadcast_to(x, (*leading, x.shape[-1])) for x in parts]
-    return np.concatenate(wide, axis=-1)
+    leading = require_broadcast(**{n: x.shape[:-1] for n, x in parts.items()})
+    return np.concatenate(
+        [np.broadcast_to(x, (*leading, x.shape[-1])) for x in parts.values()],
+        axis=-1,
+    )

@@ -9,21 +9,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from attncourse.reference.feedforward import sigmoid
-from attncourse.shapes import (
-    Array,
-    boolean,
-    real,
-    require_broadcast,
-    require_equal,
+from attncourse.reference.recurrent_tokens import (
+    Sequence,
+    TokenMask,
+    masked_tokens,
 )
+from attncourse.shapes import Array, real, require_broadcast
 
 Inputs = Float[Array, "*#batch input_width"]
 State = Float[Array, "*#batch width"]
-Sequence = Float[Array, "*#batch tokens input_width"]
-TokenMask = Bool[Array, "*#batch tokens"]
 
 
 class GRUWeights(NamedTuple):
@@ -64,55 +61,19 @@ class TwoWay(NamedTuple):
     first: Any
 
 
-def embed(
-    tokens: Int[Array, "*batch"],
-    table: Float[Array, "vocabulary width"],
-) -> Float[Array, "*batch width"]:
-    r"""Return the row of the table that belongs to each token.
-
-    .. math:: x_t = E_{y_t}
-
-    It is the product of a one-hot vector with the table, without the
-    zeros.
-
-    Source: Bengio et al. (2003), "A Neural Probabilistic Language Model",
-    section 2.
-
-    Examples
-    --------
-    >>> embed([2, 0], [[1, 2], [3, 4], [5, 6]]).tolist()
-    [[5.0, 6.0], [1.0, 2.0]]
-    """
-    tokens, table = np.asarray(tokens), real("table", table)
-    if table.ndim != 2:
-        raise ValueError(
-            "table must have two axes, (vocabulary, width): "
-            f"got shape {table.shape}"
-        )
-    if tokens.size and tokens.dtype.kind not in "iu":
-        raise TypeError(
-            f"tokens must be whole numbers: got dtype {tokens.dtype}"
-        )
-    outside = tokens[(tokens < 0) | (tokens >= len(table))]
-    if outside.size:
-        raise ValueError(
-            f"tokens must lie in the vocabulary, 0 to {len(table) - 1}: "
-            f"got {outside[0]}"
-        )
-    return table[tokens.astype(np.int64)]
-
-
 def gru_cell(x: Inputs, state: State, weights: GRUWeights) -> State:
-    r"""Return the state after one more input; the reset gate comes last.
+    r"""Return the state of a gated recurrent unit after one more input.
 
     .. math:: r = \sigma(W_r x + U_r h), \quad z = \sigma(W_z x + U_z h)
 
         n = \tanh(W_n x + r \odot (U_n h)), \quad
         h' = z \odot h + (1 - z) \odot n
 
-    Each product has a bias. Two forms are published: here the reset gate
-    acts *after* the matrix, on :math:`U_n h`, as in torch and cuDNN;
-    `gru_cell_reset_first` is the other.
+    The update gate z says how much of the state is kept, the reset gate r
+    how much of it the candidate n may read. Each product has a bias. Two
+    forms are published: here the reset gate acts *after* the matrix, on
+    :math:`U_n h`, as in torch and cuDNN; `gru_cell_reset_first` is the
+    other.
 
     Source: Cho et al. (2014), "Learning Phrase Representations using RNN
     Encoder-Decoder for Statistical Machine Translation", section 2.3, in
@@ -135,7 +96,7 @@ def gru_cell(x: Inputs, state: State, weights: GRUWeights) -> State:
 def gru_cell_reset_first(
     x: Inputs, state: State, weights: GRUWeights
 ) -> State:
-    r"""Return the state after one more input; the reset gate comes first.
+    r"""Return the state after one more input, resetting before the matrix.
 
     .. math:: n = \tanh(W_n x + U_n (r \odot h)), \quad
               h' = z \odot h + (1 - z) \odot n
@@ -192,8 +153,9 @@ def gru(
     [[4.0], [2.0]]
     """
     x, mask = masked_tokens(x, mask)
-    *_, width = np.shape(weights.w_state)
+    *_, width = real("w_state", weights.w_state, "gates width width").shape
     state = np.zeros(width) if state is None else real("state", state, "width")
+    _checked(np.zeros(x.shape[-1]), state, weights)  # even without a token
     leading = require_broadcast(x=x.shape[:-2], state=state.shape[:-1])
     state = np.broadcast_to(state, (*leading, state.shape[-1])).copy()
     states = np.zeros((*leading, x.shape[-2], width))
@@ -232,31 +194,6 @@ def bidirectional_gru(
     back = gru(x[..., ::-1, :], backward, mask=mask[..., ::-1])
     states = [there.states, back.states[..., ::-1, :]]
     return TwoWay(np.concatenate(states, axis=-1), there.final, back.final)
-
-
-def masked_tokens(
-    x: Sequence, mask: TokenMask | None
-) -> tuple[Float[Array, "*batch tokens input_width"], Bool[Array, "*batch _"]]:
-    """Return tokens that are zero where there is none, and a whole mask.
-
-    Source: the course's contract of masks; the mask of the tokens' own
-    leading axes is `masks.padding_mask` without its axis of queries.
-
-    Examples
-    --------
-    >>> x, mask = masked_tokens([[5.0], [np.nan]], [True, False])
-    >>> x.tolist(), mask.tolist()
-    ([[5.0], [0.0]], [True, False])
-    """
-    x = real("x", x, "tokens input_width")
-    tokens = x.shape[-2]
-    if mask is None:
-        return x, np.ones(x.shape[:-1], bool)
-    mask = boolean("mask", mask, "tokens")
-    require_equal("tokens", x=tokens, mask=mask.shape[-1])
-    leading = require_broadcast(x=x.shape[:-2], mask=mask.shape[:-1])
-    mask = np.broadcast_to(mask, (*leading, tokens))
-    return np.where(mask[..., None], x, 0.0), mask
 
 
 def _checked(

@@ -438,6 +438,19 @@ WORDS, SENTENCES = level(RNG, 3, 2, 4), level(RNG, 6, 5, 1)
             "length must be at least 1: got 0",
         ),
         (
+            lambda: layered_encoder(np.ones((5, 4)), *stacks(), heads=2),
+            ValueError,
+            r"segments must have axes \(..., segments, length, width\): "
+            r"got shape \(5, 4\)",
+        ),
+        (
+            lambda: layered_encoder(
+                np.ones((2, 5, 4)), *stacks(), heads=2, mask=[[True]] * 2
+            ),
+            ValueError,
+            "segments and mask must agree in length: got segments=5, mask=1",
+        ),
+        (
             lambda: document_logits(1.0, POOL.weight, POOL.bias),
             ValueError,
             r"vector must have axes \(..., width\): got shape \(\)",

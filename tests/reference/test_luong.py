@@ -146,8 +146,15 @@ def test_what_is_forbidden_has_no_influence(poison):
 def test_a_weight_at_a_forbidden_place_counts_for_nothing():
     _, memory = arrays(17, batch=())
     mask = np.arange(7)[None] < 4
+    truth = np.tile(memory[:4].sum(axis=0), (3, 1))
     read = average_memory(np.ones((3, 7)), memory, mask=mask)
-    close(read, np.tile(memory[:4].sum(axis=0), (3, 1)))
+    close(read, truth)
+    spoiled = np.where(mask, np.ones((3, 7)), np.nan)
+    close(average_memory(spoiled, memory, mask=mask), truth)
+    batch = np.stack([mask, ~mask])  # one set of weights, two masks
+    both = average_memory(np.ones((3, 7)), memory, mask=batch)
+    close(both[0], truth)
+    close(both[1], np.tile(memory[4:].sum(axis=0), (3, 1)))
 
 
 # --- local -----------------------------------------------------------------
@@ -239,9 +246,11 @@ def test_a_window_wider_than_the_source_is_global():
 def test_a_window_outside_of_the_source_reads_zeros():
     scores, memory = arrays(4, batch=())
     for attention in (monotonic_attention, predictive_attention):
-        read = attention(scores, memory, [-3, 3, 12], half_width=2)
-        assert not read.context[[0, 2]].any()
-        assert read.context[1].all()
+        for far in (12, 1e200, np.inf, np.nan):
+            read = attention(scores, memory, [-3, 3, far], half_width=2)
+            assert not read.context[[0, 2]].any()
+            assert not read.weights[[0, 2]].any()
+            assert read.context[1].all()
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
@@ -590,6 +599,51 @@ S, M = np.ones((3, 7)), np.ones((7, 5))
             "leading axes of q and lengths must broadcast",
         ),
         (
+            lambda: predicted_positions(
+                S, np.ones((7, 2)), np.ones(2), lengths=2.5
+            ),
+            TypeError,
+            "lengths must be whole numbers: got dtype float64",
+        ),
+        (
+            lambda: predicted_positions(
+                S, np.ones((7, 2)), np.ones(2), lengths=[-2]
+            ),
+            ValueError,
+            "lengths must not be negative: got -2",
+        ),
+        (
+            lambda: predicted_positions(
+                S, np.ones((7, 2)), np.ones((2, 2)), lengths=7
+            ),
+            ValueError,
+            r"w must have two axes and v one: got w \(7, 2\), v \(2, 2\)",
+        ),
+        (
+            lambda: predicted_positions(
+                S, np.ones((7, 7, 2)), np.ones(2), lengths=7
+            ),
+            ValueError,
+            "w must have two axes and v one",
+        ),
+        (
+            lambda: attentional_state(
+                np.ones(3), np.ones(4), np.ones((7, 2, 2))
+            ),
+            ValueError,
+            r"w must have two axes: got shape \(7, 2, 2\)",
+        ),
+        (
+            lambda: average_memory(S, M[:6]),
+            ValueError,
+            "weights and memory must agree in keys: got weights=7, memory=6",
+        ),
+        (
+            lambda: average_memory(S, M, mask=np.ones((7, 3), bool)),
+            ValueError,
+            "mask must fit the weights",
+        ),
+        (
             lambda: attentional_state(np.ones(3), np.ones(4), np.ones((6, 2))),
             ValueError,
             r"w must have a row for each number of context and state, 4 \+ 3: "
@@ -621,7 +675,7 @@ S, M = np.ones((3, 7)), np.ones((7, 5))
                 decoder_weights(np.random.default_rng(0)),
             ),
             ValueError,
-            "leading axes of tokens and state must broadcast",
+            "leading axes of tokens and state and read must broadcast",
         ),
         (
             lambda: input_feeding_decoder(

@@ -38,7 +38,7 @@ from attncourse.reference.recurrent import (
     start_state,
     translate,
 )
-from attncourse.reference.recurrent_parts import masked_tokens
+from attncourse.reference.recurrent_tokens import masked_tokens
 
 quick = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -292,6 +292,14 @@ def test_a_source_without_a_word_gives_no_weight_and_no_context():
     assert align(state, some(rng, 0, 5), w).shape == (0,)
     assert not context_vector(np.zeros(0), some(rng, 0, 5)).any()
     assert align(state, some(rng, 1, 5), w).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_a_weight_at_padding_counts_for_nothing(poison):
+    memory = np.array([[4.0], [poison]])
+    for weight in (9.0, poison):
+        read = context_vector([0.5, weight], memory, mask=[True, False])
+        assert read.tolist() == [2.0]
 
 
 def test_contexts_of_any_leading_axes_are_each_alone():
@@ -694,7 +702,80 @@ DECODER = W.decoder
         (
             lambda: encode(1, W.encoder),
             ValueError,
-            r"x must have axes \(..., tokens, input_width\)",
+            r"source must have axes \(..., keys\): got shape \(\)",
+        ),
+        (
+            lambda: encode(1, W.encoder, mask=[True] * 3),
+            ValueError,
+            r"source must have axes \(..., keys\): got shape \(\)",
+        ),
+        (
+            lambda: embed([[1], [1, 2]], np.ones((3, 2))),
+            TypeError,
+            "tokens must be an array of whole numbers",
+        ),
+        (
+            lambda: gru(np.ones((7, 11)), GRUWeights(None, None)),
+            TypeError,
+            "w_state must hold real numbers",
+        ),
+        (
+            lambda: gru(np.ones((0, 11)), DECODER.gru, state=np.ones(3)),
+            ValueError,
+            r"w_input must have shape \(3, 11, 3\)",
+        ),
+        (
+            lambda: align(np.ones(4), np.ones(5), DECODER.alignment),
+            ValueError,
+            r"memory must have axes \(..., keys, width\): got shape \(5,\)",
+        ),
+        (
+            lambda: align(
+                np.ones(4), np.ones((3, 5)), DECODER.alignment, mask=[True]
+            ),
+            ValueError,
+            "memory and mask must agree in keys: got memory=3, mask=1",
+        ),
+        (
+            lambda: output_logits(
+                np.ones(4), np.ones(6), np.ones(5), (np.ones((15, 11)), None)
+            ),
+            TypeError,
+            "weights must be a LinearOutput or a DeepOutput: got tuple",
+        ),
+        (
+            lambda: output_logits(
+                np.ones((2, 4)), np.ones((3, 6)), np.ones(5), DECODER.output
+            ),
+            ValueError,
+            "leading axes of state and embedded and context must broadcast",
+        ),
+        (
+            lambda: output_logits(
+                np.ones(1),
+                np.ones(1),
+                np.ones(1),
+                DeepOutput(*np.ones((2, 1, 4)), np.ones((1, 2)), np.eye(2)),
+            ),
+            ValueError,
+            r"w_state and w_embedding and w_context must agree in 2 \* hidden",
+        ),
+        (
+            lambda: decoder_step(
+                [1, 2], np.ones((3, 4)), np.ones((3, 5)), DECODER
+            ),
+            ValueError,
+            "leading axes of tokens and context must broadcast",
+        ),
+        (
+            lambda: next_logits([1, 2], W)([[1, 2]]),
+            ValueError,
+            r"tokens must have one axis: got shape \(1, 2\)",
+        ),
+        (
+            lambda: next_logits([1, 2], W)(None),
+            TypeError,
+            "tokens must be whole numbers: got dtype object",
         ),
         (
             lambda: next_logits([[1, 2]], W),

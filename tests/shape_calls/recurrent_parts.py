@@ -23,10 +23,6 @@ def weights(inputs, width):
 W = weights(5, 3)
 X, MASK = draw(2, 7, 5), np.arange(14).reshape(2, 7) % 3 > 0
 CALLS = {
-    "recurrent_parts.embed": [
-        ((np.array([[1, 4, 2]]), draw(7, 5)), {}),
-        ((np.array(3), draw(7, 5)), {}),
-    ],
     "recurrent_parts.gru_cell": [
         ((draw(2, 5), draw(2, 3), W), {}),
         ((draw(5), draw(2, 3), W), {}),
@@ -44,10 +40,5 @@ CALLS = {
     "recurrent_parts.bidirectional_gru": [
         ((X, W, weights(5, 2)), {}),
         ((X[:1], W, W), {"mask": MASK}),
-    ],
-    "recurrent_parts.masked_tokens": [
-        ((X, None), {}),
-        ((X, MASK), {}),
-        ((X, MASK[0]), {}),
     ],
 }
