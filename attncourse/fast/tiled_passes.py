@@ -31,6 +31,7 @@ Read = tuple[Heads, Heads, Heads]  # weighted sum, sum of weights, shift
 ROWS = 256
 TILE = 256 * 2048  # scores at once: 2 MiB in single precision
 SMALL = 256 * 512  # scores of a head that may share a tile, see `forward`
+LINE = 16  # numbers in single precision that fill a cache line
 LOG2_E = math.log2(math.e)
 
 
@@ -151,7 +152,7 @@ def backward(
         for columns in tiles:
             p = _scores(q, k, rows, columns, band, room, shift).exp2_()
             turned_v[..., columns].baddbmm_(up.mT, p)
-            ds = room[1, : p.numel()].view_as(p)
+            ds = _tile(room[1], p.shape)
             torch.baddbmm(inner, up, v[:, columns].mT, out=ds).mul_(p)
             of_q.baddbmm_(ds, k[:, columns], alpha=scale)
             turned_k[..., columns].baddbmm_(mine.mT, ds, alpha=scale)
@@ -166,7 +167,7 @@ def backward(
 def _scores(q, k, rows, columns, band, room, minus_shift=None) -> Heads:
     """Return a tile of scores less a shift, -inf outside of the band."""
     shape = (len(q), rows.stop - rows.start, columns.stop - columns.start)
-    scores = room[0, : math.prod(shape)].view(shape)
+    scores = _tile(room[0], shape)
     torch.baddbmm(
         scores if minus_shift is None else minus_shift,
         q[:, rows],
@@ -189,6 +190,23 @@ def _scores(q, k, rows, columns, band, room, minus_shift=None) -> Heads:
         _, limit = _limits(part, place - 1 - band.behind)
         torch.minimum(part, limit, out=part)
     return scores
+
+
+def _tile(room: Tensor, shape: tuple[int, ...]) -> Heads:
+    """Return a tile in `room`, a head's bits not depending on its place.
+
+    A product adds up in another order where it is written to another
+    offset of a cache line, and an exponential is rounded otherwise at the
+    end of a run of numbers. So each head starts a line, and is a run.
+    """
+    heads, rows, columns = shape
+    strides = (_padded(rows * columns), columns, 1)
+    return room.as_strided(shape, strides, room.storage_offset())
+
+
+def _padded(numbers: int) -> int:
+    """Return the next multiple of `LINE`; always a larger number."""
+    return (numbers // LINE + 1) * LINE
 
 
 def _own_scores(q: Heads, k: Heads) -> Heads:
@@ -228,7 +246,8 @@ def width(q: Heads, tiles: int) -> int:
 
 def together(q: Heads, k: Heads, tiles: int) -> tuple[int, int]:
     """Return how many heads share a tile, and the scores it has room for."""
-    scores = min(ROWS, q.shape[1]) * min(width(q, tiles), k.shape[1])
+    rows = min(ROWS, q.shape[1])
+    scores = _padded(rows * min(width(q, tiles), k.shape[1]))
     if scores > SMALL:
         return 1, scores
     heads = min(len(q), max(1, TILE // tiles // scores))
