@@ -199,7 +199,7 @@ def _tile(room: Tensor, shape: tuple[int, ...]) -> Heads:
     offset of a cache line, and an exponential is rounded otherwise at the
     end of a run of numbers. So each head starts a line, and is a run.
     """
-    heads, rows, columns = shape
+    _, rows, columns = shape
     strides = (_padded(rows * columns), columns, 1)
     return room.as_strided(shape, strides, room.storage_offset())
 
