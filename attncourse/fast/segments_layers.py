@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attncourse.fast.dense import weighted_sum
 from attncourse.fast.gates import GRUGate, gated
 from attncourse.fast.heads import merge_heads, split_heads
 from attncourse.fast.layers_parts import (
@@ -19,8 +20,8 @@ from attncourse.fast.segments_scores import (
     Distances,
     distance_encodings,
     segment_weights,
-    weighted_values,
 )
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import SCORES, count, require_broadcast, require_equal
 
 Tokens = Float[Tensor, "*#batch tokens width"]
@@ -40,6 +41,8 @@ def with_memory(
     >>> with_memory(torch.ones(3, 6), torch.ones(5, 6)).shape
     torch.Size([8, 6])
     """
+    require_real("x", x, "tokens width")
+    require_real("memory", memory, "past width")
     require_equal("width", x=x.shape[-1], memory=memory.shape[-1])
     batch = require_broadcast(
         x=tuple(x.shape[:-2]), memory=tuple(memory.shape[:-2])
@@ -84,6 +87,11 @@ class SegmentAttention(nn.Module):
                 "width must split evenly into heads: "
                 f"got width={width}, heads={heads}"
             )
+        if width % 2:
+            raise ValueError(
+                "width must be even, a distance is sines and cosines: "
+                f"got {width}"
+            )
         self.query, self.key, self.value, self.output = (
             _linear(width, bias) for _ in range(4)
         )
@@ -118,7 +126,7 @@ class SegmentAttention(nn.Module):
         allowed = allowed[..., None, :, :]
         weights = segment_weights(q, k, self.distances(keys), mask=allowed)
         weights = self.drop(weights.to(v.dtype))
-        read = weighted_values(weights, v, mask=allowed)
+        read = weighted_sum(weights, v, mask=allowed)
         return self.output(merge_heads(read))
 
 

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast.dense import pair_products, weighted_sum
 from attncourse.fast.positions import sinusoidal
 from attncourse.fast.softmax import masked_softmax
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import SCORES, count, require_broadcast, require_equal
 
 __all__ = [
@@ -19,7 +21,6 @@ __all__ = [
     "segment_attention",
     "segment_scores",
     "segment_weights",
-    "weighted_values",
 ]
 
 Heads = Float[Tensor, "*#batch heads queries dim"]
@@ -85,7 +86,7 @@ def relative_shift(
     >>> relative_shift(x).tolist()
     [[1.0, 0.0, 0.0], [20.0, 10.0, 0.0]]
     """
-    _require_axes("by_distance", by_distance, "queries keys")
+    require_real("by_distance", by_distance, "queries keys")
     queries, keys = by_distance.shape[-2:]
     if keys < queries:
         raise ValueError(
@@ -131,8 +132,8 @@ def segment_attention(
 
     .. math:: O = \mathrm{softmax}_{keys}(S)\,V
 
-    NaN where `mask` is False has no influence, on the output or on the
-    gradient of any query, key or value.
+    NaN where `mask` is False has no influence, on the output or on any
+    gradient.
 
     Source: Dai et al. (2019), section 3.3.
 
@@ -146,7 +147,7 @@ def segment_attention(
              [0.5000, 0.5000]]])
     """
     weights = segment_weights(q, k, distances, mask=mask).to(v.dtype)
-    return weighted_values(weights, v, mask=mask)
+    return weighted_sum(weights, v, mask=mask)
 
 
 def segment_weights(
@@ -167,37 +168,17 @@ def segment_weights(
     """
     q, k, r, u, v = _checked(q, k, distances)
     _require_causal(mask, q.shape[-2], k.shape[-2])
+    require_broadcast(
+        q=tuple(q.shape[:-2]),
+        k=tuple(k.shape[:-2]),
+        mask=tuple(mask.shape[:-2]),
+    )
+    # Zero times NaN is NaN: a query that sees nothing would reach the
+    # gradient of every distance.
+    q = torch.where(mask.any(dim=-1, keepdim=True), q, 0.0)
     near = relative_shift((q + v) @ r.mT)
-    if bool(torch.isfinite(k).all()):
-        content = (q + u) @ k.mT
-    else:  # pair by pair, so that no gradient mixes them
-        met = mask[..., None]
-        left = torch.where(met, (q + u)[..., :, None, :], 0.0)
-        right = torch.where(met, k[..., None, :, :], 0.0)
-        content = (left * right).sum(dim=-1)
+    content = pair_products(q + u, k, mask=mask)
     return masked_softmax((content + near) * q.shape[-1] ** -0.5, mask)
-
-
-def weighted_values(
-    weights: HeadScores, v: HeadValues, *, mask: Mask
-) -> HeadOutput:
-    r"""Return sums of values; a forbidden one stays out even if it is NaN.
-
-    .. math:: O = A V
-
-    Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
-
-    Examples
-    --------
-    >>> mask = torch.tensor([[True, False]])
-    >>> v = torch.tensor([[3.0], [torch.nan]])
-    >>> weighted_values(torch.tensor([[1.0, 0.0]]), v, mask=mask).item()
-    3.0
-    """
-    if bool(torch.isfinite(v).all()):
-        return weights @ v
-    seen = torch.where(mask[..., None], v[..., None, :, :], 0.0)
-    return (weights[..., None] * seen).sum(dim=-2)
 
 
 def _checked(
@@ -205,11 +186,11 @@ def _checked(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return tensors that fit, half types as single precision."""
     r, u, v = distances
-    _require_axes("q", q, "heads queries dim")
-    _require_axes("k", k, "heads keys dim")
-    _require_axes("vectors", r, "heads keys dim")
-    _require_axes("content_bias", u, "heads dim")
-    _require_axes("distance_bias", v, "heads dim")
+    require_real("q", q, "heads queries dim")
+    require_real("k", k, "heads keys dim")
+    require_real("vectors", r, "heads keys dim")
+    require_real("content_bias", u, "heads dim")
+    require_real("distance_bias", v, "heads dim")
     tall = {"q": q, "k": k, "vectors": r}
     flat = {"content_bias": u, "distance_bias": v}
     require_equal("dim", **{n: x.shape[-1] for n, x in (tall | flat).items()})
@@ -229,28 +210,25 @@ def _checked(
 
 
 def _require_causal(mask: Mask, queries: int, keys: int) -> None:
-    """Refuse a mask that would let the shift's leftovers in.
-
-    On a GPU the check would wait for it, and is left out.
-    """
-    if mask.dtype is not torch.bool:
+    """Refuse a mask that would let the shift's leftovers in."""
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(
-            "mask must be boolean, True where a query may look: "
-            f"got {mask.dtype}"
+            f"mask must be boolean, True where a query may look: got {got}"
         )
-    if mask.device.type == "cpu":
-        wide = mask.expand(*mask.shape[:-2], queries, keys)
-        if wide.triu(keys - queries + 1).any():
-            raise ValueError(
-                "mask must hide every key that is later than its query: "
-                "got one that does not"
-            )
-
-
-def _require_axes(name: str, value: Tensor, axes: str) -> None:
-    named = axes.split()
-    if value.ndim < len(named):
-        wanted = ", ".join(["...", *named])
+    shape = tuple(mask.shape)
+    if (
+        mask.ndim < 2
+        or shape[-2] not in (1, queries)
+        or shape[-1] not in (1, keys)
+    ):
         raise ValueError(
-            f"{name} must have axes ({wanted}): got shape {tuple(value.shape)}"
+            "mask must fit the scores, shape (..., queries, keys) = "
+            f"(..., {queries}, {keys}): got {shape}"
+        )
+    wide = mask.expand(*shape[:-2], queries, keys)
+    if bool(wide.triu(keys - queries + 1).any()):
+        raise ValueError(
+            "mask must hide every key that is later than its query: "
+            "got one that does not"
         )

@@ -105,6 +105,10 @@ def new_segment_layer(
             "width must split evenly into heads: "
             f"got width={width}, heads={heads}"
         )
+    if width % 2:
+        raise ValueError(
+            f"width must be even, a distance is sines and cosines: got {width}"
+        )
     plain = new_encoder_layer(width=width, hidden=hidden, seed=seed)
     # Not the stream of `plain`, whose first numbers these would repeat.
     rng = np.random.default_rng([seed, width])

@@ -17,6 +17,7 @@ from attncourse.reference.positions import biased_attention, sinusoidal
 from attncourse.shapes import (
     Array,
     Mask,
+    boolean,
     count,
     real,
     require_broadcast,
@@ -144,8 +145,7 @@ def score_terms(q: Heads, k: HeadKeys, distances: Distances) -> Terms:
     [2.0, 6.0, 5.0, 21.0]
     """
     q, k, r, u, v = _checked(q, k, distances)
-    shape = np.broadcast_shapes(q.shape[:-1], (1,)) + k.shape[-2:-1]
-    every = np.zeros(shape)
+    every = np.zeros((*q.shape[:-1], k.shape[-2]))
     return Terms(
         _products(q, k),
         relative_shift(_products(q, r)),
@@ -232,7 +232,12 @@ def _products(left: Array, right: Array) -> Array:
 
 def _require_causal(mask: Mask, queries: int, keys: int) -> None:
     """Refuse a mask that would let the shift's leftovers in."""
-    mask = np.asarray(mask)
+    mask = boolean("mask", mask, "queries keys")
+    if mask.shape[-2] not in (1, queries) or mask.shape[-1] not in (1, keys):
+        raise ValueError(
+            "mask must fit the scores, shape (..., queries, keys) = "
+            f"(..., {queries}, {keys}): got {mask.shape}"
+        )
     wide = (*mask.shape[:-2], queries, keys)
     if np.triu(np.broadcast_to(mask, wide), keys - queries + 1).any():
         raise ValueError(

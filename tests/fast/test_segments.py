@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from attncourse.fast.dense import weighted_sum
 from attncourse.fast.gates import GRUGate
 from attncourse.fast.segments import (
     GatedSegmentLayer,
@@ -28,7 +29,6 @@ from attncourse.fast.segments_scores import (
     Distances,
     distance_encodings,
     segment_weights,
-    weighted_values,
 )
 from attncourse.reference import segments as reference
 
@@ -107,7 +107,7 @@ def test_scores_and_outputs_are_the_references(seed, queries, past):
     )
     close(got, expected)
     weights = segment_weights(q, k, distances, mask=mask)
-    close(weighted_values(weights, v, mask=mask), expected)
+    close(weighted_sum(weights, v, mask=mask), expected)
 
 
 def test_encodings_are_the_references():
@@ -145,17 +145,40 @@ def test_nan_where_nobody_looks_reaches_no_output_and_no_gradient():
         k, v = k.clone(), v.clone()
         if spoil:
             k[:, 1], v[:, 1] = torch.nan, torch.inf
-        leaves = [x.clone().requires_grad_() for x in (q, k, v)]
-        out = segment_attention(*leaves, distances, mask=mask)
-        out.sum().backward()
+        leaves = [
+            x.detach().clone().requires_grad_() for x in (q, k, v, *distances)
+        ]
+        out = segment_attention(*leaves[:3], Distances(*leaves[3:]), mask=mask)
+        (out**2).sum().backward()
         results.append((out, *(x.grad for x in leaves)))
     for clean, spoiled in zip(*results, strict=True):
-        close(spoiled, clean)
+        assert torch.equal(spoiled, clean)
     k[:, 3], v[:, 3], q[:, 2] = torch.nan, torch.nan, torch.nan
     later = segment_attention(q, k, v, distances, mask=mask)
     close(later[:, :2], results[0][0][:, :2])
     nothing = segment_attention(q, k, v, distances, mask=mask & False)
     assert not nothing.any()
+
+
+def test_a_query_that_sees_nothing_may_be_nan():
+    q, k, v = draw(0, 2, 3, 5), draw(1, 2, 4, 5), draw(2, 2, 4, 3)
+    mask = causal(3, 4)
+    mask[1] = False
+    results = []
+    for number in (7.0, torch.nan, torch.inf):
+        q[:, 1] = number
+        leaves = [
+            x.clone().requires_grad_()
+            for x in (q, k, v, *some_distances(3, 2, 4, 5))
+        ]
+        out = segment_attention(*leaves[:3], Distances(*leaves[3:]), mask=mask)
+        (out**2).sum().backward()
+        results.append((out, *(x.grad for x in leaves)))
+    assert not results[0][0][:, 1].any()
+    assert not results[0][1][:, 1].any()
+    for spoiled in results[1:]:
+        for before, after in zip(results[0], spoiled, strict=True):
+            assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -209,6 +232,23 @@ def test_what_does_not_fit_is_named():
         segment_attention(q, k, v, distances, mask=mask)
     with pytest.raises(TypeError, match="mask must be boolean, True where a"):
         segment_attention(q, k, v, distances, mask=torch.ones(3, 7))
+    with pytest.raises(TypeError, match=r"mask must be boolean, .*: got list"):
+        segment_attention(q, k, v, distances, mask=causal(3, 7).tolist())
+    for wrong in (causal(3, 6), causal(2, 7), causal(3, 7)[0]):
+        with pytest.raises(
+            ValueError,
+            match=r"mask must fit the scores, shape \(..., queries, keys\) = "
+            r"\(..., 3, 7\): got",
+        ):
+            segment_attention(q, k, v, distances, mask=wrong)
+    with pytest.raises(ValueError, match=r"got q \(2,\), k \(2,\), mask \(3,"):
+        segment_attention(
+            q, k, v, distances, mask=causal(3, 7).expand(3, 3, 7)
+        )
+    with pytest.raises(TypeError, match="k must be a floating-point tensor: "):
+        segment_scores(q, k.int(), distances)
+    with pytest.raises(ValueError, match=r"memory must have axes \(..., past"):
+        with_memory(q, q[0, 0])
 
 
 # --- layers ----------------------------------------------------------------
@@ -374,6 +414,8 @@ def test_sizes_must_fit():
         match="width must split evenly into heads: got width=6, heads=4",
     ):
         SegmentAttention(6, heads=4)
+    with pytest.raises(ValueError, match=r"width must be even, .*: got 9"):
+        SegmentAttention(9, heads=3)
     model = TransformerXL([SegmentLayer(*SIZES)], length=0)
     x = torch.ones(2, 3, WIDTH)
     with pytest.raises(

@@ -383,6 +383,24 @@ def test_a_dim_of_zero_and_a_mask_that_is_not_causal_are_refused():
     for mask in (every[0], every, np.tri(3, 7, 5, dtype=bool)):
         with pytest.raises(ValueError, match=message):
             segment_attention(k[:, :3], k, k, one, mask=mask)
+    for mask in (causal(3, 6), causal(2, 7), np.ones((3, 3, 2, 7), bool)):
+        with pytest.raises(
+            ValueError,
+            match=r"mask must fit the scores, shape \(..., queries, keys\) = "
+            r"\(..., 3, 7\): got \(",
+        ):
+            segment_attention(k[:, :3], k, k, one, mask=mask)
+    with pytest.raises(TypeError, match="mask must be boolean, True where a"):
+        segment_attention(k[:, :3], k, k, one, mask=every.astype(int))
+    with pytest.raises(ValueError, match=r"mask must have axes \(..., quer"):
+        segment_attention(k[:, :3], k, k, one, mask=np.zeros(7, bool))
+    one_row = np.array([[True] * 5 + [False] * 2])  # for every query
+    assert (
+        segment_attention(k[:, :3], k, k + 3, one, mask=one_row)
+        .round(9)
+        .tolist()
+        == [[[3.0]] * 3] * 2
+    )
     # The key at the query's own place is not later.
     assert segment_attention(
         k[:, :3], k, k, one, mask=causal(3, 7)[:, None].swapaxes(0, 1)
@@ -693,6 +711,8 @@ def test_wrong_sizes_are_refused():
         ValueError, match="memories must hold one for each layer: got 1, layer"
     ):
         segment_step(x, [x], stack, heads=HEADS, length=2)
+    with pytest.raises(ValueError, match=r"width must be even, .*: got 9"):
+        new_segment_layer(width=9, heads=3, hidden=2, seed=0)
     with pytest.raises(ValueError, match="segment must be at least 1: got 0"):
         in_segments(x, stack, heads=HEADS, segment=0, length=2)
     with pytest.raises(ValueError, match="length must be at least 0: got -1"):
