@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.fast.heads import project
+from attncourse.fast.tiled_parts import require_real
 from attncourse.reference.gates import GateWeights, GRUGateWeights
 from attncourse.shapes import count, require_broadcast, require_equal
 
@@ -49,7 +50,7 @@ def input_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
     12.0
     """
     _require_pair(x, y)
-    return project(x, gate.weight, gate.bias).sigmoid() * x + y
+    return _mapped(x, gate.weight, gate.bias).sigmoid() * x + y
 
 
 def output_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
@@ -84,7 +85,7 @@ def highway_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
     7.0
     """
     _require_pair(x, y)
-    carried = project(x, gate.weight, gate.bias).sigmoid()
+    carried = _mapped(x, gate.weight, gate.bias).sigmoid()
     return carried * x + (1 - carried) * y
 
 
@@ -105,7 +106,7 @@ def sigmoid_tanh_gate(
     4.5
     """
     _require_pair(x, y)
-    change = project(y, candidate.weight, candidate.bias).tanh()
+    change = _mapped(y, candidate.weight, candidate.bias).tanh()
     return x + _shut(y, gate).sigmoid() * change
 
 
@@ -127,10 +128,10 @@ def gru_gate(x: Tokens, y: Tokens, gate: GRUGateWeights) -> Tokens:
     """
     _require_pair(x, y)
     g = gate
-    reset = (project(y, g.w_reset) + project(x, g.u_reset)).sigmoid()
-    update = project(y, g.w_update) + project(x, g.u_update)
-    z = (update if g.b_update is None else update - g.b_update).sigmoid()
-    candidate = project(y, g.w_candidate) + project(reset * x, g.u_candidate)
+    shut = None if g.b_update is None else -g.b_update
+    reset = (_mapped(y, g.w_reset) + _mapped(x, g.u_reset)).sigmoid()
+    z = (_mapped(y, g.w_update, shut) + _mapped(x, g.u_update)).sigmoid()
+    candidate = _mapped(y, g.w_candidate) + _mapped(reset * x, g.u_candidate)
     return (1 - z) * x + z * candidate.tanh()
 
 
@@ -165,7 +166,8 @@ class MapGate(nn.Module):
     ----------
     width : numbers of a token.
     gate : `input_gate`, `output_gate` or `highway_gate`.
-    bias : what b starts with; 2 starts it near the identity.
+    bias : what b starts with; 2 starts an output gate or a highway near
+        the identity.
 
     Source: Parisotto et al. (2020), section 3.2.
 
@@ -237,19 +239,22 @@ def _matrices(number: int, width: int) -> list[nn.Parameter]:
     return [nn.Parameter(each.clone()) for each in drawn]
 
 
+def _mapped(x: Tokens, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a linear map of tokens to as many numbers as they have."""
+    y = project(x, weight, bias)
+    require_equal("width", x=x.shape[-1], gate=y.shape[-1])
+    return y
+
+
 def _shut(x: Tokens, gate: GateWeights) -> Tensor:
     """Return the gate's linear map, whose bias is taken away."""
-    return project(x, gate.weight, None if gate.bias is None else -gate.bias)
+    return _mapped(x, gate.weight, None if gate.bias is None else -gate.bias)
 
 
 def _require_pair(x: Tokens, y: Tokens) -> None:
     """Refuse a token or a change that would be repeated along an axis."""
     for name, value in {"x": x, "y": y}.items():
-        if value.ndim < 2:
-            raise ValueError(
-                f"{name} must have axes (..., tokens, width): "
-                f"got shape {tuple(value.shape)}"
-            )
+        require_real(name, value, "tokens width")
     require_equal("width", x=x.shape[-1], y=y.shape[-1])
     require_equal("tokens", x=x.shape[-2], y=y.shape[-2])
     require_broadcast(x=tuple(x.shape[:-2]), y=tuple(y.shape[:-2]))

@@ -2,8 +2,9 @@
 
 A gate takes a token x and the change y that a sublayer proposes, and
 returns the token that goes on. The residual sum is the gate that is always
-open. All of these start nearly shut: with a bias that says so, an
-untrained layer passes its tokens on as they came.
+open. With a bias that says so these start nearly shut, and an untrained
+layer passes its tokens on almost as they came; the input gate alone lets
+all of the change in.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def input_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
     [[12.0]]
     """
     x, y = _pair(x, y)
-    return sigmoid(project(x, gate.weight, gate.bias)) * x + y
+    return sigmoid(_mapped(x, gate.weight, gate.bias)) * x + y
 
 
 def output_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
@@ -112,7 +113,7 @@ def highway_gate(x: Tokens, y: Tokens, gate: GateWeights) -> Tokens:
     [[7.0]]
     """
     x, y = _pair(x, y)
-    carried = sigmoid(project(x, gate.weight, gate.bias))
+    carried = sigmoid(_mapped(x, gate.weight, gate.bias))
     return carried * x + (1 - carried) * y
 
 
@@ -137,7 +138,7 @@ def sigmoid_tanh_gate(
     [[4.5]]
     """
     x, y = _pair(x, y)
-    change = np.tanh(project(y, candidate.weight, candidate.bias))
+    change = np.tanh(_mapped(y, candidate.weight, candidate.bias))
     return x + sigmoid(_shut(y, gate)) * change
 
 
@@ -162,12 +163,12 @@ def gru_gate(x: Tokens, y: Tokens, gate: GRUGateWeights) -> Tokens:
     """
     x, y = _pair(x, y)
     g = gate
-    reset = sigmoid(project(y, g.w_reset) + project(x, g.u_reset))
-    update = project(y, g.w_update) + project(x, g.u_update)
+    reset = sigmoid(_mapped(y, g.w_reset) + _mapped(x, g.u_reset))
+    update = _mapped(y, g.w_update) + _mapped(x, g.u_update)
     if g.b_update is not None:
         update = update - _bias(g.b_update, update)
     z = sigmoid(update)
-    candidate = project(y, g.w_candidate) + project(reset * x, g.u_candidate)
+    candidate = _mapped(y, g.w_candidate) + _mapped(reset * x, g.u_candidate)
     return (1 - z) * x + z * np.tanh(candidate)
 
 
@@ -177,7 +178,7 @@ def new_gru_gate(
     r"""Return an untrained gate that lets little pass.
 
     .. math:: W_{ij} \sim \mathrm{uniform}(-a, a), \quad
-              a = \sqrt{3 / \text{width}}, \qquad b = 2
+              a = \sqrt{3 / \text{width}}, \qquad b = \text{bias}
 
     Source: Parisotto et al. (2020), section 3.2, gated identity
     initialization; Glorot & Bengio (2010), eq. 16, for the matrices.
@@ -224,9 +225,16 @@ def _pair(x: Tokens, y: Tokens) -> tuple[Array, Array]:
     return x, y
 
 
+def _mapped(x: Tokens, weight: Any, bias: Any = None) -> Array:
+    """Return a linear map of tokens to as many numbers as they have."""
+    y = project(x, weight, bias)
+    require_equal("width", x=x.shape[-1], gate=y.shape[-1])
+    return y
+
+
 def _shut(x: Tokens, gate: GateWeights) -> Tokens:
     """Return the gate's linear map, whose bias is taken away."""
-    y = project(x, gate.weight)
+    y = _mapped(x, gate.weight)
     return y if gate.bias is None else y - _bias(gate.bias, y)
 
 

@@ -1,5 +1,7 @@
 """Gates in torch against the reference, and their gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -156,4 +158,22 @@ def test_what_does_not_fit_is_named():
         fast.gru_gate(x, torch.cat([y, y[:1]]), gru())
     with pytest.raises(ValueError, match="width must be at least 1: got 0"):
         fast.GRUGate(0)
+    with pytest.raises(TypeError, match="y must be a floating-point tensor: "):
+        fast.gru_gate(x, y.tolist(), gru())
+    with pytest.raises(ValueError, match=r"got bias \(1,\), weight \(5, 5\)"):
+        fast.gru_gate(x, y, replace(gru(), b_update=torch.zeros(1).double()))
+    narrow = draw(3, WIDTH, 1)  # one number would serve the whole token
+    for call in (
+        lambda: fast.input_gate(x, y, fast.GateWeights(narrow)),
+        lambda: fast.output_gate(x, y, fast.GateWeights(narrow)),
+        lambda: fast.highway_gate(x, y, fast.GateWeights(narrow)),
+        lambda: fast.sigmoid_tanh_gate(
+            x, y, weights(), fast.GateWeights(narrow)
+        ),
+        lambda: fast.gru_gate(x, y, replace(gru(), u_reset=narrow)),
+    ):
+        with pytest.raises(
+            ValueError, match="x and gate must agree in width: got x=5, gate=1"
+        ):
+            call()
     assert fast.gru_gate(x[:, :0], y[:, :0], gru()).shape == (2, 0, WIDTH)

@@ -1,6 +1,7 @@
 """Gates in place of the residual sum: closed forms, torch, and limits."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,3 +212,15 @@ def test_what_does_not_fit_is_named():
         gru_gate(x, y, GRUGateWeights(*draw(0, 6, 5, 5), np.zeros(1)))
     with pytest.raises(ValueError, match=r"x must have axes \(..., tokens, w"):
         input_gate(np.zeros(5), y, gate)
+    narrow = draw(3, 5, 1)  # one number would serve the whole token
+    for call in (
+        lambda: input_gate(x, y, GateWeights(narrow)),
+        lambda: output_gate(x, y, GateWeights(narrow)),
+        lambda: highway_gate(x, y, GateWeights(narrow)),
+        lambda: sigmoid_tanh_gate(x, y, gate, GateWeights(narrow)),
+        lambda: gru_gate(x, y, replace(some_gru(0), u_reset=narrow)),
+    ):
+        with pytest.raises(
+            ValueError, match="x and gate must agree in width: got x=5, gate=1"
+        ):
+            call()
