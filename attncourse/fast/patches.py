@@ -159,8 +159,9 @@ class MeanVisionTransformer(VisionTransformer):
 def to_reference(model: VisionTransformer) -> reference.VisionTransformer:
     """Return the numbers as the dataclass that the reference takes.
 
-    They are views, detached: they follow when the model trains on. Which
-    of `class_logits` and `mean_logits` to ask is for the caller to know.
+    On a CPU they are views: they follow when the model trains on. A
+    `MeanVisionTransformer` belongs to the reference's `mean_logits`, any
+    other to `class_logits`.
 
     Source: of the bookkeeping of Dosovitskiy et al. (2021), eq. 1 to 4.
 
@@ -171,6 +172,10 @@ def to_reference(model: VisionTransformer) -> reference.VisionTransformer:
     >>> reference.class_logits(torch.ones(1, 4, 6), numbers, heads=3).shape
     (7,)
     """
+    if not isinstance(model, VisionTransformer):
+        raise TypeError(
+            f"model must be a VisionTransformer: got {type(model).__name__}"
+        )
     kept = {
         name: value.detach().cpu()
         for name, value in {

@@ -47,6 +47,7 @@ def patchify(images: Images, *, patch: int) -> Patches:
     squares = images.unflatten(-2, (rows, patch))
     squares = squares.unflatten(-1, (columns, patch))
     squares = torch.einsum("...crasb->...rscab", squares)
+    squares = squares.clone(memory_format=torch.contiguous_format)
     return squares.flatten(-5, -4).flatten(-3)
 
 
@@ -77,6 +78,7 @@ def unpatchify(
     channels = numbers // (patch * patch)
     squares = patches.reshape(*batch, rows, columns, channels, patch, patch)
     lines = torch.einsum("...rscab->...crasb", squares)
+    lines = lines.clone(memory_format=torch.contiguous_format)
     return lines.reshape(*batch, channels, height, width)
 
 
@@ -106,6 +108,12 @@ def patch_embedding(
             f"got {tuple(kernel.shape)}"
         )
     require_equal("channels", images=images.shape[-3], kernel=kernel.shape[1])
+    if (images.dtype, images.device) != (kernel.dtype, kernel.device):
+        raise TypeError(
+            "images and kernel must agree in dtype and device: got "
+            f"{images.dtype} on {images.device}, "
+            f"{kernel.dtype} on {kernel.device}"
+        )
     patches = patchify(images, patch=kernel.shape[-1])
     return project(patches, kernel.flatten(1).T, bias)
 
@@ -159,10 +167,14 @@ def interpolate_positions(
     [0.0, 2.0, 6.0, 8.0]
     """
     require_real("table", table, "")
-    if table.ndim != 3 or not all(table.shape[:2]):
+    shape = tuple(table.shape)
+    if table.ndim != 3:
         raise ValueError(
-            "table must have shape (rows, columns, dim), none of the first "
-            f"two zero: got {tuple(table.shape)}"
+            f"table must have shape (rows, columns, dim): got {shape}"
+        )
+    if not all(shape[:2]):
+        raise ValueError(
+            f"table must have a row and a column: got shape {shape}"
         )
     size = (count("rows", rows), count("columns", columns))
     if not table.shape[-1]:  # torch refuses to interpolate nothing

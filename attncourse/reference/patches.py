@@ -24,7 +24,9 @@ from attncourse.reference.blocks import (
 from attncourse.reference.feedforward import gelu
 from attncourse.reference.heads_parts import project
 from attncourse.reference.patches_parts import (
+    KERNEL,
     Images,
+    exactly,
     grid_of,
     interpolate_positions,
     patch_embedding,
@@ -32,7 +34,7 @@ from attncourse.reference.patches_parts import (
     sinusoidal_2d,
     unpatchify,
 )
-from attncourse.shapes import Array, count, real, require_equal
+from attncourse.shapes import Array, count, require_equal
 
 __all__ = [
     "VisionSizes",
@@ -124,17 +126,17 @@ def image_tokens(images: Images, model: VisionTransformer) -> Tokens:
     >>> image_tokens(np.ones((1, 4, 6)), model).shape
     (7, 3)
     """
-    images = real("images", images, "channels height width")
-    positions = real("positions", model.positions, "rows columns dim")
     tokens = patch_embedding(images, model.kernel, model.bias)
-    *batch, height, width = images.shape
-    rows, columns, dim = positions.shape
-    grid = grid_of(height, width, patch=_patch(model))
+    *batch, patches, dim = tokens.shape
+    positions = exactly("positions", model.positions, "rows columns dim")
+    first = exactly("class_token", model.class_token, "dim")
+    rows, columns, width = positions.shape
+    require_equal("dim", kernel=dim, positions=width, class_token=len(first))
+    grid = grid_of(*np.shape(images)[-2:], patch=_patch(model))
     require_equal("rows", patches=grid[0], positions=rows)
     require_equal("columns", patches=grid[1], positions=columns)
-    tokens = tokens + positions.reshape(rows * columns, dim)
-    first = real("class_token", model.class_token, "dim")
-    first = np.broadcast_to(first, (*batch[:-1], 1, first.shape[-1]))
+    tokens = tokens + positions.reshape(patches, dim)
+    first = np.broadcast_to(first, (*batch, 1, dim))
     return np.concatenate([first, tokens], axis=-2)
 
 
@@ -246,8 +248,10 @@ def new_vision_transformer(
     The kernel starts as a matrix of a layer does. The head starts at zero,
     so that at first every class has the same logit.
 
-    Source: Glorot & Bengio (2010), eq. 16, for the kernel; Dosovitskiy et
-    al. (2021), section 3.2, for the head.
+    Source: Glorot & Bengio (2010), "Understanding the difficulty of
+    training deep feedforward neural networks", eq. 16, for the kernel;
+    Dosovitskiy et al. (2021), section 3.2, for the head, and the released
+    code for the positions.
 
     Examples
     --------
@@ -255,7 +259,7 @@ def new_vision_transformer(
     >>> len(new_vision_transformer(sizes, seed=0).stack.layers)
     2
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(count("seed", seed, least=0))
     patch, dim = count("patch", sizes.patch), count("dim", sizes.dim)
     rows, columns = grid_of(sizes.height, sizes.width, patch=patch)
     shape = (dim, count("channels", sizes.channels), patch, patch)
@@ -280,8 +284,7 @@ def new_vision_transformer(
 
 def _patch(model: VisionTransformer) -> int:
     """Return the side of a patch in pixels."""
-    *_, patch = np.shape(model.kernel)
-    return patch
+    return exactly("kernel", model.kernel, KERNEL).shape[-1]
 
 
 def _new_layer(sizes: VisionSizes, seed: int) -> EncoderLayer:

@@ -8,6 +8,8 @@ kernel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
@@ -15,9 +17,20 @@ from attncourse.reference.heads_parts import project
 from attncourse.reference.positions import sinusoidal
 from attncourse.shapes import Array, count, real, require_equal
 
+# The rest is for `patches`.
+__all__ = [
+    "grid_of",
+    "interpolate_positions",
+    "patch_embedding",
+    "patchify",
+    "sinusoidal_2d",
+    "unpatchify",
+]
+
+KERNEL = "out_width channels patch patch"
 Images = Float[Array, "*batch channels height width"]
 Patches = Float[Array, "*batch patches numbers"]
-Kernel = Float[Array, "out_width channels patch patch"]
+Kernel = Float[Array, KERNEL]
 PerColumn = Float[Array, "out_width"]
 # Not `Tokens`: here width is that of an image.
 Embedded = Float[Array, "*batch patches out_width"]
@@ -145,8 +158,8 @@ def patch_embedding(
     [[1.0, 14.0], [3.0, 22.0]]
     """
     images = real("images", images, "channels height width")
-    kernel = real("kernel", kernel)
-    if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3]:
+    kernel = exactly("kernel", kernel, KERNEL)
+    if kernel.shape[2] != kernel.shape[3]:
         raise ValueError(
             "kernel must have shape (out_width, channels, patch, patch): "
             f"got {kernel.shape}"
@@ -218,15 +231,24 @@ def interpolate_positions(
     >>> interpolate_positions(table, rows=1, columns=4)[0, :, 0].tolist()
     [0.0, 2.0, 6.0, 8.0]
     """
-    table = real("table", table)
-    if table.ndim != 3 or not all(table.shape[:2]):
+    table = exactly("table", table, "rows columns dim")
+    if not all(table.shape[:2]):
         raise ValueError(
-            "table must have shape (rows, columns, dim), none of the first "
-            f"two zero: got {table.shape}"
+            f"table must have a row and a column: got shape {table.shape}"
         )
     down = _between(table.shape[0], count("rows", rows))
     across = _between(table.shape[1], count("columns", columns))
     return np.einsum("ra,sb,abd->rsd", down, across, table, optimize=True)
+
+
+def exactly(name: str, value: Any, axes: str) -> Array:
+    """Return `value` as float64 and require the named axes and no other."""
+    value, named = real(name, value), axes.split()
+    if value.ndim != len(named):
+        raise ValueError(
+            f"{name} must have shape ({', '.join(named)}): got {value.shape}"
+        )
+    return value
 
 
 def _between(old: int, new: int) -> Float[Array, "new old"]:

@@ -408,13 +408,61 @@ def test_inputs_are_left_alone():
                 np.ones((3, 0, 2)), rows=1, columns=1
             ),
             ValueError,
-            r"table must have shape \(rows, columns, dim\), none of the "
-            r"first two zero: got \(3, 0, 2\)",
+            r"table must have a row and a column: got shape \(3, 0, 2\)",
         ),
         (
             lambda: interpolate_positions(np.ones((3, 2)), rows=1, columns=1),
             ValueError,
-            r"table must have shape .*got \(3, 2\)",
+            r"table must have shape \(rows, columns, dim\): got \(3, 2\)",
+        ),
+        (
+            lambda: image_tokens(
+                np.ones((3, 6, 10)),
+                dataclasses.replace(MODEL, positions=np.ones((3, 5, 1))),
+            ),
+            ValueError,
+            "kernel and positions and class_token must agree in dim: "
+            "got kernel=4, positions=1, class_token=4",
+        ),
+        (
+            lambda: image_tokens(
+                np.ones((3, 6, 10)),
+                dataclasses.replace(MODEL, positions=np.ones((1, 3, 5, 4))),
+            ),
+            ValueError,
+            r"positions must have shape \(rows, columns, dim\): "
+            r"got \(1, 3, 5, 4\)",
+        ),
+        (
+            lambda: image_tokens(
+                np.ones((3, 6, 10)),
+                dataclasses.replace(MODEL, class_token=np.ones((2, 4))),
+            ),
+            ValueError,
+            r"class_token must have shape \(dim\): got \(2, 4\)",
+        ),
+        (
+            lambda: image_tokens(
+                np.ones((3, 6, 10)),
+                dataclasses.replace(MODEL, class_token=np.ones(1)),
+            ),
+            ValueError,
+            "must agree in dim: got kernel=4, positions=4, class_token=1",
+        ),
+        (
+            lambda: resized(
+                dataclasses.replace(MODEL, kernel=np.ones(2)),
+                height=6,
+                width=10,
+            ),
+            ValueError,
+            r"kernel must have shape \(out_width, channels, patch, patch\): "
+            r"got \(2,\)",
+        ),
+        (
+            lambda: new_vision_transformer(SIZES, seed=-1),
+            ValueError,
+            "seed must be at least 0: got -1",
         ),
         (
             lambda: interpolate_positions(
