@@ -7,6 +7,7 @@ computed in single precision and keep their dtype.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -61,7 +62,8 @@ def capsule_lengths(capsules: Vectors) -> Float[Tensor, "*#batch"]:
 
     At a capsule of zero the gradient is taken as zero.
 
-    Source: Sabour, Frosst & Hinton (2017), section 2.
+    Source: Sabour, Frosst & Hinton (2017), "Dynamic Routing Between
+    Capsules", section 2.
 
     Examples
     --------
@@ -93,7 +95,16 @@ def predictions(capsules: Inputs, maps: Maps) -> Predictions:
         )
     require_equal("inputs", capsules=capsules.shape[-2], maps=maps.shape[0])
     require_equal("dim", capsules=capsules.shape[-1], maps=maps.shape[2])
-    return torch.einsum("...id,ijde->...ije", capsules, maps)
+    if (maps.dtype, maps.device) != (capsules.dtype, capsules.device):
+        raise TypeError(
+            "capsules and maps must agree in dtype and device: got "
+            f"{capsules.dtype} on {capsules.device}, "
+            f"{maps.dtype} on {maps.device}"
+        )
+    predicted = torch.einsum(
+        "...id,ijde->...ije", _wide(capsules), _wide(maps)
+    )
+    return predicted.to(capsules.dtype)
 
 
 def routing_shares(logits: Shares) -> Shares:
@@ -172,6 +183,9 @@ def margin_loss(
         "classes", lengths=lengths.shape[-1], present=(shape or (0,))[-1]
     )
     require_broadcast(lengths=tuple(lengths.shape[:-1]), present=shape[:-1])
+    _require_number("upper", upper)
+    _require_number("lower", lower)
+    _require_number("absent_weight", absent_weight)
     wide = _wide(lengths)
     missing = (upper - wide).clamp(min=0) ** 2
     surplus = (wide - lower).clamp(min=0) ** 2
@@ -228,6 +242,11 @@ class CapsuleLayer(nn.Module):
         """Return (..., outputs, out_dim) from (..., inputs, dim)."""
         predicted = predictions(capsules, self.maps)
         return route(predicted, iterations=self.iterations).capsules
+
+
+def _require_number(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number: got {value!r}")
 
 
 def _wide(x: Tensor) -> Tensor:

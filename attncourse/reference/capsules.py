@@ -112,7 +112,8 @@ def capsule_lengths(capsules: Vectors) -> Float[Array, "*#batch"]:
     Between zero and one for capsules that were squashed. They do not sum
     to one: several things can be there at once.
 
-    Source: Sabour, Frosst & Hinton (2017), section 2.
+    Source: Sabour, Frosst & Hinton (2017), "Dynamic Routing Between
+    Capsules", section 2.
 
     Examples
     --------
@@ -244,9 +245,20 @@ def margin_loss(
         "classes", lengths=lengths.shape[-1], present=present.shape[-1]
     )
     require_broadcast(lengths=lengths.shape[:-1], present=present.shape[:-1])
+    upper, lower = _number("upper", upper), _number("lower", lower)
+    absent_weight = _number("absent_weight", absent_weight)
     missing = np.maximum(0.0, upper - lengths) ** 2
     surplus = np.maximum(0.0, lengths - lower) ** 2
     return np.sum(np.where(present, missing, absent_weight * surplus), axis=-1)
+
+
+def _number(name: str, value: float) -> float:
+    number = real(name, value)
+    if number.ndim:
+        raise ValueError(
+            f"{name} must be one number: got shape {number.shape}"
+        )
+    return float(number)
 
 
 def _length(s: Vectors) -> Float[Array, "*#batch 1"]:

@@ -93,10 +93,15 @@ def bilinear_sample(image: Image, grid: Grid) -> Sampled:
     """
     image, grid = _checked(image, grid)
     a = sampling_weights(grid, height=image.shape[-2], width=image.shape[-1])
-    if np.isfinite(image).all():
-        return np.einsum("...ijnm,...cnm->...cij", a, image)
+    finite = np.isfinite(image)
+    seen = np.where(finite, image, 0.0)
+    clean = np.einsum("...ijnm,...cnm->...cij", a, seen)
+    if finite.all():
+        return clean
     # Zero times NaN is NaN, so a zero weight is not enough.
-    return _weighted(a[..., None, :, :, :, :], image[..., None, None, :, :])
+    spoiled = np.einsum("...ijnm,...cnm->...cij", a != 0, ~finite) > 0
+    full = _weighted(a[..., None, :, :, :, :], image[..., None, None, :, :])
+    return np.where(spoiled, full, clean)
 
 
 def bilinear_sample_backward(

@@ -135,6 +135,11 @@ def test_half_types_are_kept_and_summed_in_single_precision(dtype):
         rtol=eps,
         atol=eps / 8,
     )
+    # Partial sums of 4096 halves stay exact in single precision alone.
+    halves = torch.full((1, 4096), 0.5, dtype=dtype)
+    ones = torch.ones(1, 1, 4096, 1, dtype=dtype)
+    said = predictions(halves, ones)
+    assert (said.item(), said.dtype) == (2048.0, dtype)
     loss = margin_loss(u[0].abs(), u[0] > 0)
     assert loss.dtype == dtype
 
@@ -211,6 +216,31 @@ def test_a_layer_learns_who_is_there():
             lambda: predictions(torch.ones(3, 5), torch.ones(1, 3, 7, 5, 4)),
             ValueError,
             r"maps must have axes \(inputs, outputs, dim, out_dim\)",
+        ),
+        (
+            lambda: predictions(
+                torch.ones(3, 5), torch.ones(3, 7, 5, 4).double()
+            ),
+            TypeError,
+            "capsules and maps must agree in dtype and device: "
+            "got torch.float32 on cpu, torch.float64 on cpu",
+        ),
+        (
+            lambda: margin_loss(torch.ones(3), torch.ones(3) > 0, upper="0.9"),
+            TypeError,
+            "upper must be a real number: got '0.9'",
+        ),
+        (
+            lambda: margin_loss(torch.ones(3), torch.ones(3) > 0, lower=None),
+            TypeError,
+            "lower must be a real number: got None",
+        ),
+        (
+            lambda: margin_loss(
+                torch.ones(3), torch.ones(3) > 0, absent_weight=True
+            ),
+            TypeError,
+            "absent_weight must be a real number: got True",
         ),
         (
             lambda: margin_loss(torch.ones(3), torch.ones(3)),

@@ -266,6 +266,21 @@ def test_lists_and_tensors_are_read_and_inputs_left_alone():
             "got lengths=3, present=1",
         ),
         (
+            lambda: margin_loss([0.5], [True], upper="0.9"),
+            TypeError,
+            "upper must hold real numbers: got dtype <U3",
+        ),
+        (
+            lambda: margin_loss([0.5], [True], lower=None),
+            TypeError,
+            "lower must hold real numbers: got dtype object",
+        ),
+        (
+            lambda: margin_loss([0.5], [True], absent_weight=[0.5, 0.1]),
+            ValueError,
+            r"absent_weight must be one number: got shape \(2,\)",
+        ),
+        (
             lambda: margin_loss(np.ones((2, 3)), np.ones((5, 3), bool)),
             ValueError,
             "leading axes of lengths and present must broadcast",
