@@ -4,8 +4,8 @@ The contracts of `attncourse.reference.sparse`, whose layouts serve here as
 well. For each row of tiles the kept keys are gathered side by side and met
 by one product of matrices, for all heads of one layout; the backward pass
 computes the scores again from the log-sum-exp of each query. Time grows
-with the kept tiles, memory with queries plus keys. There is no second
-derivative.
+with the kept tiles, memory with queries plus keys. A head or an example has
+the same bits alone and among others. There is no second derivative.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from attncourse.fast.sparse_parts import (
     add,
     by_layout,
     checked_layout,
+    in_lines,
     take,
     without_backward_poison,
     without_forward_poison,
@@ -41,6 +42,10 @@ Heads = Float[Tensor, "heads rows columns"]
 
 TILE = 256 * 2048  # scores at once: 2 MiB in single precision
 LOG2_E = math.log2(math.e)
+# No head may depend on those beside it, to the last bit. But torch computes
+# the last numbers of an `exp2_`, fewer than these, in another way; so rows of
+# scores start at multiples of them, and where there are none `exp_` serves.
+TAIL = 32
 
 
 def attention(
@@ -142,7 +147,7 @@ def _for_each_layout(work, parts, inputs, outputs) -> None:
         mine = [x if heads is None else x[heads] for x in (*inputs, *outputs)]
         widest = int(strips.layout.sum(dim=-1).max()) * strips.block
         columns = min(widest, strips.width, strips.keys)
-        scores = min(strips.block, strips.queries) * columns
+        scores = min(strips.block, strips.queries) * _pitch(columns)
         if not scores:
             continue
         together = min(max(1, TILE // 2 // scores), len(mine[0]))
@@ -163,6 +168,7 @@ def _forward(strips: Strips, scratch, q, k, v, output, lse) -> None:
     q, k, v = (each.to(lse.dtype) for each in (q, k, v))
     q = q * (q.shape[-1] ** -0.5 * LOG2_E)  # exp2(x log2(e)) is exp(x)
     k, v, spoiled = without_forward_poison(k, v, q.shape[1], strips)
+    q, k, v = (in_lines(each) for each in (q, k, v))
     lowest = torch.finfo(lse.dtype).min
     for rows, pieces in strips:
         highest = torch.full_like(lse[:, rows], lowest)
@@ -171,14 +177,15 @@ def _forward(strips: Strips, scratch, q, k, v, output, lse) -> None:
         for piece in pieces:
             p = _scores(q[:, rows], k, piece, scratch[0])
             higher = torch.maximum(highest, p.amax(dim=-1, keepdim=True))
-            rescale = (highest - higher).exp2_()
+            rescale = (highest - higher).div_(LOG2_E).exp_()
             p.sub_(higher).exp2_()
             total.mul_(rescale).add_(p.sum(dim=-1, keepdim=True))
             read.mul_(rescale).baddbmm_(p, take(v, piece.at))
             highest = higher
         # The highest score adds one: a total below one is that of nothing.
+        read = read[..., : output.shape[-1]]
         output[:, rows] = read.div_(total.clamp(min=1.0))
-        found = total.log2().add_(highest)
+        found = total.log().mul_(LOG2_E).add_(highest)
         lse[:, rows] = found.masked_fill_(total == 0, math.inf)
     if spoiled is not None:
         output.masked_fill_(spoiled, math.nan)
@@ -191,34 +198,52 @@ def _backward(
     wide = [each.to(lse.dtype) for each in (q, k, v, output, upstream)]
     arrays, spoiled = without_backward_poison([*wide, lse], strips)
     q, k, v, output, upstream, lse = arrays
-    scale = q.shape[-1] ** -0.5
-    q = q * (scale * LOG2_E)
-    dq, dk, dv = gradients = [torch.zeros_like(each) for each in (q, k, v)]
     inner = (output * upstream).sum(dim=-1, keepdim=True)
+    scale = q.shape[-1] ** -0.5
+    q, k, v, upstream = (
+        in_lines(each) for each in (q * (scale * LOG2_E), k, v, upstream)
+    )
+    dq, dk, dv = gradients = [torch.zeros_like(each) for each in (q, k, v)]
     for rows, pieces in strips:
         above, place = upstream[:, rows], lse[:, rows]
         for piece in pieces:
             p = _scores(q[:, rows], k, piece, scratch[0])
             p.sub_(place).exp2_()
             add(dv, piece.at, p.mT @ above)
-            ds = scratch[1, : p.numel()].view_as(p)
-            torch.bmm(above, take(v, piece.at).mT, out=ds)
+            ds = _products(above, take(v, piece.at), scratch[1])
             ds.sub_(inner[:, rows]).mul_(p)
             dq[:, rows].baddbmm_(ds, take(k, piece.at), alpha=scale)
             # The queries hold log2(e); its inverse takes it out again.
             add(dk, piece.at, ds.mT @ q[:, rows] / LOG2_E)
     for sum_, gradient, where in zip(sums, gradients, spoiled, strict=True):
-        sum_.copy_(gradient)
+        sum_.copy_(gradient[..., : sum_.shape[-1]])
         if where is not None:
             sum_.masked_fill_(where, math.nan)
 
 
 def _scores(q: Heads, k: Heads, piece: Piece, buffer: Tensor) -> Heads:
     """Return the scores of a piece in `buffer`, -inf for later keys."""
-    shape = (*q.shape[:2], piece.size)
-    scores = buffer[: math.prod(shape)].view(shape)
-    torch.bmm(q, take(k, piece.at).mT, out=scores)
+    scores = _products(q, take(k, piece.at), buffer)
     if piece.late is not None:
         part = scores[..., piece.size - piece.late.shape[1] :]
         part.masked_fill_(piece.late, -math.inf)
     return scores
+
+
+def _products(a: Heads, b: Heads, buffer: Tensor) -> Heads:
+    """Return the products of all rows of `a` and `b` in `buffer`."""
+    heads, rows, columns = *a.shape[:2], b.shape[1]
+    pitch = _pitch(columns)
+    room = buffer[: heads * rows * pitch].view(heads, rows, pitch)
+    products = room[..., :columns]
+    if rows > 1 or columns == pitch:
+        torch.bmm(a, b.mT, out=products)
+    else:  # here one head would take another path in `bmm` than several
+        for each in zip(products, a, b.mT, strict=True):
+            torch.mm(*each[1:], out=each[0])
+    return products
+
+
+def _pitch(columns: int) -> int:
+    """Return the distance from one row of a buffer to the next."""
+    return columns + -columns % TAIL

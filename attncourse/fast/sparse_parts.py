@@ -13,8 +13,13 @@ from torch import Tensor
 
 from attncourse.shapes import count, require_broadcast
 
+# What readers are offered is in `sparse`.
+__all__: list[str] = []
+
 Heads = Float[Tensor, "heads rows columns"]
 Layout = Bool[Tensor, "*#batch rows columns"]
+BYTES = 64  # a line of memory,
+LINE = 16  # and as many numbers in single precision
 
 
 class Piece(NamedTuple):
@@ -80,9 +85,6 @@ class Strips:
 def take(x: Heads, at: slice | Tensor) -> Heads:
     """Return the rows at the given positions.
 
-    Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 5.5.
-
     Examples
     --------
     >>> take(torch.arange(4.0).reshape(1, 4, 1), torch.tensor([1, 3])).tolist()
@@ -93,9 +95,6 @@ def take(x: Heads, at: slice | Tensor) -> Heads:
 
 def add(x: Heads, at: slice | Tensor, more: Heads) -> None:
     """Add rows at the given positions, in place.
-
-    Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 5.5.
 
     Examples
     --------
@@ -108,6 +107,18 @@ def add(x: Heads, at: slice | Tensor, more: Heads) -> None:
         x[:, at] += more
     else:
         x.index_add_(1, at, more)
+
+
+def in_lines(x: Heads) -> Heads:
+    """Return the tensor with rows of whole lines of memory, zeros at the end.
+
+    BLAS adds up in another order where a matrix starts within a line, so
+    the bits of a head would depend on how many stand before it.
+    """
+    gap = -x.shape[-1] % LINE
+    if gap:
+        return torch.nn.functional.pad(x, (0, gap))
+    return x.clone() if x.data_ptr() % BYTES else x
 
 
 def by_layout(
@@ -149,9 +160,6 @@ def checked_layout(
 
     `sizes` holds queries, keys and block. A NumPy layout is accepted.
 
-    Source: the tiles of Child et al. (2019), "Generating Long Sequences
-    with Sparse Transformers", section 5.5.
-
     Examples
     --------
     >>> sizes = {"queries": 3, "keys": 5, "block": 2}
@@ -188,9 +196,6 @@ def without_forward_poison(
     Zero times NaN is NaN, so a weight of zero would not keep a later value
     out of a product of matrices.
 
-    Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 4.2.
-
     Examples
     --------
     >>> strips = Strips(torch.ones(1, 1) > 0, 2, 2, 2, 0, 2)
@@ -217,9 +222,6 @@ def without_backward_poison(
     and the log-sum-exp, infinite for a row that sees nothing. Also
     returned is where the gradients of queries, keys and values are
     spoiled, None where they are not.
-
-    Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 4.2.
 
     Examples
     --------
@@ -253,9 +255,6 @@ def meet(
 ) -> tuple[Tensor, Tensor]:
     """Tell which queries see a marked key, and which keys a marked query.
 
-    Source: bookkeeping of the kept tiles; Child et al. (2019), "Generating
-    Long Sequences with Sparse Transformers", section 4.2.
-
     Examples
     --------
     >>> strips = Strips(torch.eye(2) > 0, 2, 2, 1, 2, 2)
@@ -283,8 +282,6 @@ def meet(
 
 def all_finite(*arrays: Heads) -> bool:
     """Tell if all numbers are finite: then their sums are, unless huge.
-
-    Source: bookkeeping: IEEE 754 carries NaN and inf through a sum.
 
     Examples
     --------

@@ -437,6 +437,47 @@ def test_repeats_give_the_same_bits_and_threads_the_same_numbers():
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("tile", [2**19, 2**13])
+@pytest.mark.parametrize(
+    ("tokens", "dim", "block"),
+    [(300, 16, 32), (257, 5, 24), (257, 64, 7), (301, 24, 64)],
+)
+def test_heads_and_examples_are_computed_apart_to_the_last_bit(
+    tokens, dim, block, tile, monkeypatch
+):
+    monkeypatch.setattr(sparse, "TILE", tile)
+    arrays = triple(
+        21,
+        batch=(2, 3),
+        queries=tokens,
+        keys=tokens,
+        dim=dim,
+        value_dim=dim,
+        dtype=torch.float32,
+    )
+    layout = drawn(21, tokens, tokens, block)
+
+    def form(q, k, v):
+        return sparse.causal_attention(q, k, v, layout, block=block)
+
+    upstream = torch.sin(torch.arange(tokens * dim) + 1.0)
+
+    def passes(arrays):
+        inputs = leaves(*arrays)
+        output = form(*inputs)
+        output.backward(upstream.view(tokens, dim).expand_as(output))
+        return output, *(each.grad for each in inputs)
+
+    together, order = passes(arrays), [2, 0, 1]
+    moved = passes([each[:, order] for each in arrays])
+    for whole, other in zip(together, moved, strict=True):
+        assert torch.equal(whole[:, order], other)
+    for example in range(2):
+        alone = passes([each[example] for each in arrays])
+        for whole, one in zip(together, alone, strict=True):
+            assert torch.equal(whole[example], one)
+
+
 def test_inputs_are_left_alone():
     arrays, layout = triple(18), drawn(18, 7, 11, 2)
     before = [each.clone() for each in (*arrays, layout)]
@@ -477,6 +518,14 @@ def test_rows_are_taken_added_and_marked():
         expected = x.clone()
         expected[:, at] += 1
         assert torch.equal(sum_, expected)
+    wide = sparse_parts.in_lines(x)
+    assert wide.shape[-1] == 16
+    assert torch.equal(wide[..., : x.shape[-1]], x)
+    assert not wide[..., x.shape[-1] :].any()
+    assert sparse_parts.in_lines(wide) is wide
+    assert torch.equal(sparse_parts.in_lines(wide[:, 1:]), wide[:, 1:])
+    late = torch.ones(33)[1:].view(1, 2, 16)  # four bytes into a line
+    assert sparse_parts.in_lines(late).data_ptr() % 64 == 0
     assert sparse_parts.all_finite(x, x)
     assert not sparse_parts.all_finite(x, x / 0)
     layout = torch.eye(3) > 0
