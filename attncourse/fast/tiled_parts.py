@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,16 +58,29 @@ def share(
     if threads < 2 or arrays[0].device.type != "cpu":
         in_turn(parts)
         return
+    mine = (parts[n::threads] for n in range(threads))
+    list(_pool(threads).map(in_turn, mine))
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that stay, and with them the room that they keep.
+
+    Each uses one torch thread, so that together they are as many as asked.
+    """
     before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(
-            threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            list(
-                pool.map(in_turn, (parts[n::threads] for n in range(threads)))
-            )
-    finally:
-        torch.set_num_threads(before)  # what later threads start with
+    pool = ThreadPoolExecutor(
+        threads, initializer=torch.set_num_threads, initargs=(1,)
+    )
+    meet = threading.Barrier(threads)
+    list(pool.map(lambda _: meet.wait(), range(threads)))  # all have begun
+    torch.set_num_threads(before)  # what later threads start with
+    return pool
+
+
+# A forked process has none of its parent's threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def scratch_like(x: Heads, tiles: int, scores: int) -> Tensor:

@@ -4,6 +4,8 @@ Most tests run with tiles of a few rows, so that small arrays have many.
 """
 
 import inspect
+import os
+import subprocess
 import sys
 import types
 
@@ -589,3 +591,22 @@ def test_a_window_and_groups_must_make_sense():
     message = "heads must be a multiple of groups: got heads=5, groups=2"
     with pytest.raises(ValueError, match=message):
         tiled.grouped_attention(*many)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_starts_threads_of_its_own():
+    # In a process of its own: this one may hold threads already.
+    script = (
+        "import os, signal, torch\n"
+        "from attncourse.fast import tiled\n"
+        "torch.set_num_threads(2)\n"
+        "q = torch.ones(8, 300, 8)\n"  # too few for OpenMP, which hangs
+        "before = tiled.attention(q, q, q)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(30)\n"
+        "    same = torch.equal(tiled.attention(q, q, q), before)\n"
+        "    os._exit(0 if same else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
