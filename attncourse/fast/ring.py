@@ -3,8 +3,9 @@
 Each rank calls these functions with its own share of a sequence and gets
 its own share of the result. Keys and values go round the ring while each
 rank computes on those that are there; in the backward pass their gradients
-travel behind them and end at home. No rank ever holds more than two shares
-of keys, and the result is that of `attncourse.fast.dense`.
+travel behind them and end at home. However many ranks there are, none
+holds more than a few shares of keys at a time, and the result is that of
+`attncourse.fast.dense`.
 
 All ranks of the group must make the same calls, the backward pass
 included. A call begins with one small exchange in which they compare
@@ -18,7 +19,13 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from attncourse.fast.ring_links import FLOATS, agree, alone, ring_of
+from attncourse.fast.ring_links import (
+    FLOATS,
+    agree,
+    alone,
+    require_known,
+    ring_of,
+)
 from attncourse.fast.ring_rounds import Rounds, plan_round
 from attncourse.fast.ring_shards import deal_number, shard, unshard
 from attncourse.fast.tiled_parts import as_heads, require_real
@@ -76,7 +83,7 @@ def attention(
     ...     attention(q, k, v)[0].tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    return _ring_attention(q, k, v, share=1, deal=None, group=group)
+    return _ring_attention(q, k, v, share=1, group=group)
 
 
 def causal_attention(
@@ -93,7 +100,8 @@ def causal_attention(
     Parameters
     ----------
     deal : how the sequence was dealt to the ranks: `contiguous`, `zigzag`
-        (every rank has the same to do) or `striped`; see `shard`.
+        (every rank has the same to do) or `striped`; see `shard`. Any
+        function will do that deals ascending positions.
 
     Source: Brandon et al. (2023), "Striped Attention: Faster Ring Attention
     for Causal Transformers", sections 2 and 3.
@@ -105,7 +113,7 @@ def causal_attention(
     ...     causal_attention(q, q, v, deal=zigzag).round(decimals=4).tolist()
     [[1.0, 0.0], [0.5, 0.5]]
     """
-    return _ring_attention(q, k, v, share=1, deal=deal, group=group)
+    return _ring_attention(q, k, v, share=1, deals=[deal], group=group)
 
 
 def grouped_attention(
@@ -132,7 +140,7 @@ def grouped_attention(
     ...     grouped_attention(q, k, k).shape
     torch.Size([6, 5, 2])
     """
-    return _ring_attention(q, k, v, share=None, deal=None, group=group)
+    return _ring_attention(q, k, v, share=None, group=group)
 
 
 def causal_grouped_attention(
@@ -152,14 +160,18 @@ def causal_grouped_attention(
     ...     causal_grouped_attention(q, k, k, deal=zigzag).shape
     torch.Size([6, 5, 2])
     """
-    return _ring_attention(q, k, v, share=None, deal=deal, group=group)
+    return _ring_attention(q, k, v, share=None, deals=[deal], group=group)
 
 
-def _ring_attention(q, k, v, *, share, deal, group) -> Output:
-    """Agree with the other ranks, then go round."""
+def _ring_attention(q, k, v, *, share, deals=(), group) -> Output:
+    """Agree with the other ranks, then go round.
+
+    `deals` holds the deal of a causal mask, and nothing without a mask.
+    """
     ring = ring_of(group)
     try:
         leading, arrays = _arranged(q, k, v, share)
+        number = sum(deal_number(each, ring.ranks) for each in deals)
     except (TypeError, ValueError):
         agree(ring, None)  # or the others would wait
         raise
@@ -176,10 +188,10 @@ def _ring_attention(q, k, v, *, share, deal, group) -> Output:
         "value_dim": v.shape[-1],
         "dtype": FLOATS.index(q.dtype),
         "whether gradients are wanted": int(learning),
-        "deal": 0 if deal is None else deal_number(deal),
+        "deal": number,
     }
     told = agree(ring, facts, own=("queries", "keys"))
-    plan = plan_round(ring, told["queries"], told["keys"], deal)
+    plan = plan_round(ring, told["queries"], told["keys"], *deals)
     output = Rounds.apply(q, k, v, plan)
     return output.reshape(*leading, *output.shape[-2:])
 
@@ -190,9 +202,10 @@ def _arranged(q, k, v, share) -> tuple[tuple[int, ...], list[Tensor]]:
     `share` is how many heads share keys, None if the arrays tell.
     """
     leading: tuple[int, ...] = ()
+    for name, x in {"q": q, "k": k, "v": v}.items():
+        require_real(name, x, "heads rows dim" if share is None else "")
+    require_known(q)
     if share is None:
-        for name, x in {"q": q, "k": k, "v": v}.items():
-            require_real(name, x, "heads rows dim")
         heads, groups = q.shape[-3], k.shape[-3]
         require_equal("groups", k=groups, v=v.shape[-3])
         if not groups or heads % groups:

@@ -14,6 +14,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+# What readers are offered is in `ring`.
+__all__: list[str] = []
+
 Shared = Float[Tensor, "groups share rows dim"]
 Heads = Float[Tensor, "groups columns dim"]
 PerRow = Float[Tensor, "groups share rows"]
@@ -47,8 +50,8 @@ def strips(
     at, held : ascending positions of rows and columns; None if every row
         sees every column. A row sees the columns up to its own position.
 
-    Source: Brandon et al. (2023), "Striped Attention: Faster Ring Attention
-    for Causal Transformers", section 3, where whole tiles are skipped.
+    Tiles that nobody sees are skipped, as by Brandon et al. (2023), "Striped
+    Attention: Faster Ring Attention for Causal Transformers", section 3.
 
     Examples
     --------
@@ -177,25 +180,41 @@ def _scores(q: Shared, k: Heads) -> Float[Tensor, "groups share rows columns"]:
 def _read(
     weights: Tensor, rows: Heads, whole: int, late: Late | None
 ) -> Shared:
-    """Return weighted sums of keys or values, for each query."""
-    if late is None or _all_finite(rows[:, whole:]):
+    """Return weighted sums of keys or values, for each query.
+
+    Zero times NaN is NaN, so a row with NaN or infinity is left out of the
+    product and added after it, to the queries that see it: the others get
+    the same bits whatever stands there.
+    """
+    bad = None if late is None else _not_finite(rows)
+    if late is None or bad is None:
         return (weights.flatten(1, 2) @ rows).unflatten(1, weights.shape[1:3])
-    # Zero times NaN is NaN: forbidden pairs are left out one by one.
-    seen = _read(weights[..., :whole], rows[:, :whole], whole, None)
-    pairs = weights[..., whole:, None] * rows[:, None, None, whole:]
-    return seen + pairs.masked_fill(late[..., None], 0.0).sum(dim=-2)
+    total = _read(weights, rows.masked_fill(bad, 0.0), whole, None)
+    for at in bad.any(dim=2).any(dim=0).nonzero().flatten().tolist():
+        spoiled = rows[:, at].where(bad[:, at], 0.0)[:, None, None]
+        added = weights[..., at, None] * spoiled
+        if at >= whole:
+            added.masked_fill_(late[:, at - whole, None], 0.0)
+        total += added
+    return total
 
 
 def _collect(
     weights: Tensor, rows: Shared, whole: int, late: Late | None
 ) -> Heads:
-    """Return weighted sums over the queries, for each key."""
-    if late is None or _all_finite(rows):
+    """Return weighted sums over the queries, for each key, as `_read`."""
+    bad = None if late is None else _not_finite(rows)
+    if late is None or bad is None:
         return weights.flatten(1, 2).mT @ rows.flatten(1, 2)
-    seen = _collect(weights[..., :whole], rows, whole, None)
-    pairs = weights[..., whole:, None] * rows[..., None, :]
-    rest = pairs.masked_fill(late[..., None], 0.0).sum(dim=(1, 2))
-    return torch.cat([seen, rest], dim=1)
+    total = _collect(weights, rows.masked_fill(bad, 0.0), whole, None)
+    for at in (
+        bad.any(dim=3).any(dim=1).any(dim=0).nonzero().flatten().tolist()
+    ):
+        spoiled = rows[:, :, at].where(bad[:, :, at], 0.0)[:, :, None]
+        added = (weights[:, :, at, :, None] * spoiled).sum(dim=1)
+        added[:, whole:].masked_fill_(late[at][:, None], 0.0)
+        total += added
+    return total
 
 
 def _finite(lse: PerRow) -> PerRow:
@@ -203,8 +222,12 @@ def _finite(lse: PerRow) -> PerRow:
     return lse.clamp(min=torch.finfo(lse.dtype).min)
 
 
-def _all_finite(x: Tensor) -> bool:
-    return bool(torch.isfinite(x.sum()))
+def _not_finite(x: Tensor) -> Bool[Tensor, "..."] | None:
+    """Return where NaN and infinities are; None if nowhere."""
+    if bool(torch.isfinite(x.sum())):  # then all are, and that was cheap
+        return None
+    bad = ~torch.isfinite(x)
+    return bad if bool(bad.any()) else None
 
 
 def _on(late: Late | None, x: Tensor) -> Late | None:

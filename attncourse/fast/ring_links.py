@@ -15,6 +15,9 @@ import torch.distributed as dist
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+# The rest has no underscore for the modules next to this one.
+__all__ = ["alone"]
+
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 Flat = Float[Tensor, "numbers"]
 
@@ -56,7 +59,8 @@ def ring_of(group: dist.ProcessGroup | None = None) -> Ring:
 def alone() -> Iterator[None]:
     """Make this process a group of one, to try things out; end it after.
 
-    Source: nobody's; a ring of one is attention as everybody knows it.
+    Source: bookkeeping; a ring of one, of Liu et al. (2023), "Ring
+    Attention", section 3, is attention as everybody knows it.
 
     Examples
     --------
@@ -70,6 +74,14 @@ def alone() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def require_known(x: Tensor) -> None:
+    """Require a dtype by whose number ranks can compare theirs."""
+    if x.dtype not in FLOATS:
+        raise TypeError(
+            f"tensors must have 16, 32 or 64 bits a number: got {x.dtype}"
+        )
 
 
 class Exchange:

@@ -22,6 +22,9 @@ from attncourse.fast.ring_links import Exchange, Flat, Ring, travel
 from attncourse.fast.ring_shards import dealt
 from attncourse.reference.ring import Deal
 
+# What readers are offered is in `ring`.
+__all__: list[str] = []
+
 
 class Plan(NamedTuple):
     """Where everything is: the ring, and the positions of each rank.
@@ -37,15 +40,13 @@ class Plan(NamedTuple):
 
 
 def plan_round(
-    ring: Ring, queries: list[int], keys: list[int], deal: Deal | None
+    ring: Ring, queries: list[int], keys: list[int], deal: Deal | None = None
 ) -> Plan:
     """Return where everything is, from the lengths of all shares.
 
-    Source: bookkeeping of Liu et al. (2023), section 3.
-
     Examples
     --------
-    >>> plan_round(Ring(None, 0, 2), [3, 4], [5, 6], None).keys
+    >>> plan_round(Ring(None, 0, 2), [3, 4], [5, 6]).keys
     [5, 6]
     """
     if deal is None:
@@ -81,20 +82,15 @@ class Rounds(torch.autograd.Function):
     """Both rounds, over queries (groups, share, rows, dim)."""
 
     @staticmethod
-    def forward(ctx, q, k, v, plan):  # noqa: D102
+    def forward(ctx, q, k, v, plan):
         wide = torch.promote_types(q.dtype, torch.float32)
         output = q.new_zeros(*q.shape[:-1], v.shape[-1], dtype=wide)
         lse = q.new_full(q.shape[:-1], -math.inf, dtype=wide)
         scaled = q.to(wide) * q.shape[-1] ** -0.5
         for owner, keys, values in _shares(plan, k, v):
+            share = keys.to(wide), values.to(wide)
             for strip in _strips(plan, q.shape[2], owner):
-                read_block(
-                    scaled,
-                    keys.to(wide),
-                    values.to(wide),
-                    (output, lse),
-                    strip,
-                )
+                read_block(scaled, *share, (output, lse), strip)
         output = output.to(q.dtype)
         ctx.save_for_backward(q, k, v, output, lse)
         ctx.plan = plan
@@ -102,7 +98,7 @@ class Rounds(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, upstream):  # noqa: D102
+    def backward(ctx, upstream):
         q, k, v, output, lse = ctx.saved_tensors
         plan, scale = ctx.plan, q.shape[-1] ** -0.5
         ring, wide = plan.ring, lse.dtype
@@ -114,9 +110,10 @@ class Rounds(torch.autograd.Function):
         for owner, keys, values in _shares(plan, k, v):
             change = k.new_zeros(_numbers(k, v, plan.keys[owner]), dtype=wide)
             dk, dv = _unpacked(change, k, v, plan.keys[owner])
+            share = keys.to(wide), values.to(wide)
             for strip in _strips(plan, q.shape[2], owner):
                 read_block_backward(
-                    (scaled, keys.to(wide), values.to(wide), upstream),
+                    (scaled, *share, upstream),
                     (dq, dk, dv),
                     strip,
                     lse=lse,

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from attncourse.fast.ring_links import FLOATS, agree, explained, ring_of
+from attncourse.fast.ring_links import (
+    FLOATS,
+    agree,
+    explained,
+    require_known,
+    ring_of,
+)
+from attncourse.fast.tiled_parts import require_real
 from attncourse.reference.ring import Deal, Positions
 
+# The rest has no underscore for the modules next to this one.
+__all__ = ["shard", "unshard"]
 
-def deal_number(deal: Deal) -> int:
+
+def deal_number(deal: Deal, ranks: int) -> int:
     """Return a number for a deal, by which ranks can compare theirs.
 
-    Source: bookkeeping; deals are those of `attncourse.reference.ring`.
+    It tells deals apart by what they do with a short sequence.
 
     Examples
     --------
-    >>> deal_number(max) == deal_number(min)
+    >>> from attncourse.fast.ring import striped, zigzag
+    >>> deal_number(striped, 2) == deal_number(zigzag, 2)
     False
     """
-    name = getattr(deal, "__qualname__", repr(deal))
-    return zlib.crc32(name.encode())
+    if not callable(deal):
+        raise TypeError(
+            f"deal must be a function of length and ranks: got {deal!r}"
+        )
+    held = [np.asarray(each).tolist() for each in deal(4 * ranks, ranks=ranks)]
+    return zlib.crc32(repr(held).encode())
 
 
 def shard(
@@ -50,7 +67,9 @@ def shard(
     torch.Size([5, 3])
     """
     ring = ring_of(group)
-    held = deal(x.shape[-2], ranks=ring.ranks)[ring.rank]
+    require_real("x", x, "tokens dim")
+    deal_number(deal, ring.ranks)
+    held = _positions(deal, x.shape[-2], ring.ranks)[ring.rank]
     return x[..., torch.from_numpy(held).to(x.device), :]
 
 
@@ -76,14 +95,21 @@ def unshard(
     torch.Size([5, 3])
     """
     ring = ring_of(group)
+    try:
+        require_real("x", x, "tokens dim")
+        require_known(x)
+        number = deal_number(deal, ring.ranks)
+    except (TypeError, ValueError):
+        agree(ring, None)  # or the others would wait
+        raise
     facts = {
         "tokens": x.shape[-2],
         "dtype": FLOATS.index(x.dtype),
         "dim": x.shape[-1],
-        "numbers of a token": x[..., :1, :].numel() if x.shape[-2] else 0,
-        "deal": deal_number(deal),
+        "leading axes": math.prod(x.shape[:-2]),
+        "deal": number,
     }
-    told = agree(ring, facts, own=("tokens", "numbers of a token"))
+    told = agree(ring, facts, own=("tokens",))
     lengths = told["tokens"]
     positions = dealt(deal, lengths, ring.ranks)
     rest = (0, 0, 0, max(lengths) - x.shape[-2])  # all send as many
@@ -102,8 +128,6 @@ def unshard(
 def dealt(deal: Deal, lengths: Sequence[int], ranks: int) -> Positions:
     """Return the positions of each rank; refuse shards of other lengths.
 
-    Source: bookkeeping of Liu et al. (2023), section 3.
-
     Examples
     --------
     >>> from attncourse.reference.ring import contiguous
@@ -111,11 +135,32 @@ def dealt(deal: Deal, lengths: Sequence[int], ranks: int) -> Positions:
     [array([0, 1]), array([2])]
     """
     total = sum(lengths)
-    positions = deal(total, ranks=ranks)
+    positions = _positions(deal, total, ranks)
     want = [len(held) for held in positions]
     if list(lengths) != want:
         raise ValueError(
             f"ranks must hold {want} of {total} tokens, as dealt: "
             f"got {list(lengths)}"
+        )
+    return positions
+
+
+def _positions(deal: Deal, length: int, ranks: int) -> Positions:
+    """Return the positions of each rank; refuse a deal that loses some.
+
+    Masks are cut where the positions say, so they must ascend.
+    """
+    positions = [
+        np.asarray(held, dtype=np.int64) for held in deal(length, ranks=ranks)
+    ]
+    together = np.concatenate([np.zeros(0, np.int64), *positions])
+    if (
+        len(positions) != ranks
+        or any((np.diff(held) <= 0).any() for held in positions)
+        or not np.array_equal(np.sort(together), np.arange(length))
+    ):
+        raise ValueError(
+            f"deal must give each of {length} positions to one of {ranks} "
+            f"ranks, ascending: got shares of {[len(p) for p in positions]}"
         )
     return positions

@@ -1,9 +1,10 @@
 """Ranks for `test_ring.py`: a server that forks them, and what they do.
 
 ``python ring_ranks.py`` reads one JSON line per scenario, ``{"scenario":
-name, "ranks": 3, "patience": 30, "options": {}}``, forks the ranks, and
+name, "ranks": 3, "patience": 200, "options": {}}``, forks the ranks, and
 writes one line with what each of them had to say. It never computes itself,
-so that no thread is there when it forks; a rank that hangs is killed.
+so that no thread is there when it forks; a rank that hangs is killed. The
+patience is long, because a busy machine makes ranks late, not wrong.
 """
 
 import datetime
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -25,7 +27,7 @@ from attncourse.fast.masks import causal_mask
 
 DEALS = {each.__name__: each for each in (ring.contiguous, ring.zigzag)}
 DEALS["striped"] = ring.striped
-SECONDS = 60  # before a rank is killed
+SECONDS = 300  # before a rank is killed
 
 
 def draw(seed, *shape):
@@ -36,6 +38,8 @@ def draw(seed, *shape):
 def close(got, expected, budget=1e-12):
     assert got.shape == expected.shape, (got.shape, expected.shape)
     assert torch.equal(got.isnan(), expected.isnan())
+    if not expected.numel():
+        return
     worst = (got - expected).nan_to_num().abs().max().item()
     scale = max(1.0, expected.nan_to_num().abs().max().item())
     assert worst <= budget * scale, f"{worst} > {budget} * {scale}"
@@ -126,6 +130,37 @@ def ragged(rank, ranks):
             close(x.grad, gradient[..., at, :])
 
 
+def few(rank, ranks):
+    """Some ranks hold no queries or no keys, and some rows see nothing."""
+    for name in DEALS:
+        for queries, keys in ((2, 3), (3, 2), (1, 1), (9, 2), (0, 3), (3, 0)):
+            agrees(rank, ranks, queries=queries, keys=keys, deal=name)
+    arrays = whole(9, 2)
+    for x in arrays[1:]:
+        x.fill_(float("nan"))
+    _, got = run_both(
+        ring.causal_attention, arrays, ring.zigzag, deal=ring.zigzag
+    )
+    for x in got[:2]:
+        assert not x[..., :7, :].any()
+        assert x[..., 7:, :].isnan().all()
+
+
+def nameless(rank, ranks):
+    """A deal without a name of its own is as good as any."""
+    q, k, v = whole(7, 7)
+    deal = partial(ring.zigzag)
+    parts = [ring.shard(x, deal=deal) for x in (q, k, v)]
+    if rank == 1:  # the same deal by another name
+
+        def deal(length, *, ranks):
+            return ring.zigzag(length, ranks=ranks)
+
+    got = ring.causal_attention(*parts, deal=deal)
+    got = ring.unshard(got, deal=deal)
+    close(got, dense.attention(q, k, v, mask=causal_mask(7, 7)))
+
+
 def broadcasts(rank, ranks):
     """Leading axes broadcast, and their gradients are summed."""
     q = draw(1, 2, 1, 8, 5)
@@ -152,8 +187,8 @@ def poisoned(rank, ranks, *, deal="zigzag", poison="nan"):
     for x in spoiled[1:]:
         x[..., 7, :] = float(poison)
     _, got = run_both(ring.causal_attention, spoiled, dealt, **options)
-    close(got[0][..., :7, :], clean[0][..., :7, :])
-    close(got[1][..., :7, :], clean[1][..., :7, :])
+    for n in (0, 1):  # to the last bit
+        assert torch.equal(got[n][..., :7, :], clean[n][..., :7, :])
     assert got[0][..., 7:, :].isnan().all()
     assert got[2][..., :7, :].isnan().all()  # later queries saw them
     # And a spoiled query spoils what it saw, not what comes after it.
@@ -161,7 +196,7 @@ def poisoned(rank, ranks, *, deal="zigzag", poison="nan"):
     spoiled[0][..., 4, :] = float("nan")
     _, got = run_both(ring.causal_attention, spoiled, dealt, **options)
     for one, other in zip(got, clean, strict=True):
-        close(one[..., 5:, :], other[..., 5:, :])
+        assert torch.equal(one[..., 5:, :], other[..., 5:, :])
     assert got[2][..., :5, :].isnan().all()
 
 
@@ -284,23 +319,19 @@ def mismatch(rank, ranks, *, what):
 def lost(rank, ranks, *, how):
     """Return what the others are told when rank 1 goes away."""
     q, k, v = (x.requires_grad_() for x in whole(4, 4))
-    start = time.perf_counter()
     try:
+        # Nobody leaves before all have come.
+        ring_links.agree(ring_links.ring_of(), {"here": 1})
         if rank == 1 and how == "at once":
-            return leave(0)
+            os._exit(0)
         output = ring.attention(q, k, v)
         if rank == 1:
-            return leave(4 if how == "silent" else 0)
+            time.sleep(15 if how == "silent" else 0)
+            os._exit(0)
         output.sum().backward()
     except RuntimeError as error:
-        assert time.perf_counter() - start < SECONDS / 3
         return str(error)
     return "no error"
-
-
-def leave(seconds):
-    time.sleep(seconds)
-    os._exit(0)
 
 
 SCENARIOS = {
@@ -309,10 +340,12 @@ SCENARIOS = {
         agrees,
         another_group,
         broadcasts,
+        few,
         halves,
         large,
         lost,
         mismatch,
+        nameless,
         poisoned,
         ragged,
         skips,
@@ -322,8 +355,13 @@ SCENARIOS = {
 }
 
 
-def be_rank(rank, ranks, store, pipe, order):
-    """Take part in a scenario and say what came of it."""
+def be_rank(rank, ranks, store, pipes, order):
+    """Take part in a scenario and say what came of it.
+
+    A rank that is done stays until all are, or its end would close
+    connections through which another one still reads.
+    """
+    pipe, home = pipes
     signal.alarm(SECONDS)
     warnings.simplefilter("error")
     try:
@@ -339,6 +377,9 @@ def be_rank(rank, ranks, store, pipe, order):
     except BaseException as error:
         verdict = {"error": f"{type(error).__name__}: {error}"}
     os.write(pipe, json.dumps(verdict).encode())
+    os.close(pipe)
+    if "said" in verdict:
+        os.read(home, 1)  # ends when all have spoken
     os._exit(0)
 
 
@@ -346,19 +387,24 @@ def perform(order):
     """Fork the ranks of one scenario and return what each one says."""
     with tempfile.TemporaryDirectory() as folder:
         store, ranks, children = f"{folder}/store", order["ranks"], []
+        home, open_home = os.pipe()
         for rank in range(ranks):
             back, pipe = os.pipe()
             child = os.fork()
             if child == 0:
-                be_rank(rank, ranks, store, pipe, order)
+                os.close(open_home)
+                be_rank(rank, ranks, store, (pipe, home), order)
             os.close(pipe)
             children.append((child, back))
         verdicts = []
-        for child, back in children:
+        for _, back in children:
             with os.fdopen(back, "rb") as file:
-                text = file.read()  # ends when the rank does
-            os.waitpid(child, 0)
+                text = file.read()  # ends when the rank has spoken
             verdicts.append(json.loads(text or '{"error": "it ended"}'))
+        os.close(open_home)
+        os.close(home)
+        for child, _ in children:
+            os.waitpid(child, 0)
     return verdicts
 
 

@@ -34,16 +34,18 @@ def ranks():
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
-    def perform(scenario, number, *, patience=30, **options):
+    def perform(scenario, number, *, patience=200, **options):
         order = {
             "scenario": scenario,
             "ranks": number,
-            "patience": patience,
+            "patience": patience,  # seconds
             "options": options,
         }
         server.stdin.write(json.dumps(order) + "\n")
         server.stdin.flush()
-        verdicts = json.loads(server.stdout.readline())
+        line = server.stdout.readline()
+        assert line, "the process that forks the ranks has died"
+        verdicts = json.loads(line)
         assert len(verdicts) == number
         return verdicts
 
@@ -83,6 +85,14 @@ def test_strips_of_rows_leave_no_seam(ranks):
 
 def test_shares_of_any_length_will_do_without_a_mask(ranks):
     require_success(ranks("ragged", 4))
+
+
+def test_a_rank_without_rows_takes_part_and_a_blind_row_is_zero(ranks):
+    require_success(ranks("few", 4))
+
+
+def test_deals_are_told_apart_by_what_they_do(ranks):
+    require_success(ranks("nameless", 3))
 
 
 def test_leading_axes_broadcast(ranks):
@@ -175,7 +185,12 @@ def test_a_rank_that_refuses_its_arguments_does_not_leave_others_waiting(
 
 
 @pytest.mark.parametrize(
-    ("how", "patience"), [("at once", 30), ("between", 30), ("silent", 2)]
+    ("how", "patience"),
+    [
+        ("at once", 200),
+        ("between", 200),
+        pytest.param("silent", 10, marks=pytest.mark.slow),
+    ],
 )
 def test_a_rank_that_is_lost_ends_the_others_wait(ranks, how, patience):
     verdicts = ranks("lost", 3, patience=patience, how=how)
@@ -215,6 +230,17 @@ def one():
 def draw(seed, *shape, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+def test_a_process_is_a_ring_of_one_until_it_is_told_otherwise():
+    with ring.alone():
+        q, v = draw(1, 3, 2), draw(2, 3, 5)
+        got = ring.attention(q, q, v)
+        assert torch.equal(ring.shard(v, deal=ring.striped), v)
+        assert torch.equal(ring.unshard(v, deal=ring.striped), v)
+    torch.testing.assert_close(got, dense.attention(q, q, v))
+    with pytest.raises(RuntimeError, match="a process group must be there"):
+        ring.attention(q, q, v)
 
 
 @pytest.mark.usefixtures("one")
@@ -337,7 +363,62 @@ X = torch.ones(4, 6, 5)
                 X, X, X, deal=lambda n, ranks: [torch.arange(3).numpy()]
             ),
             ValueError,
-            r"ranks must hold \[3\] of 6 tokens, as dealt: got \[6\]",
+            r"deal must give each of 6 positions to one of 1 ranks, "
+            r"ascending: got shares of \[3\]",
+        ),
+        (
+            lambda: ring.shard(
+                X, deal=lambda n, ranks: [torch.arange(n).flip(0).numpy()]
+            ),
+            ValueError,
+            "deal must give each of 6 positions to one of 1 ranks, ascending",
+        ),
+        (
+            lambda: ring.shard(
+                X,
+                deal=lambda n, ranks: [
+                    torch.arange(n).numpy(),
+                    torch.arange(0).numpy(),
+                ],
+            ),
+            ValueError,
+            r"one of 1 ranks, ascending: got shares of \[6, 0\]",
+        ),
+        (
+            lambda: ring.causal_attention(X, X, X, deal=None),
+            TypeError,
+            "deal must be a function of length and ranks: got None",
+        ),
+        (
+            lambda: ring.causal_grouped_attention(X, X, X, deal="zigzag"),
+            TypeError,
+            "deal must be a function of length and ranks: got 'zigzag'",
+        ),
+        (
+            lambda: ring.unshard(X, deal=None),
+            TypeError,
+            "deal must be a function of length and ranks: got None",
+        ),
+        (
+            lambda: ring.shard([[1.0]], deal=ring.zigzag),
+            TypeError,
+            "x must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: ring.shard(X[0, 0], deal=ring.zigzag),
+            ValueError,
+            r"x must have axes \(..., tokens, dim\): got shape \(5,\)",
+        ),
+        (
+            lambda: ring.unshard(X.int(), deal=ring.zigzag),
+            TypeError,
+            "x must be a floating-point tensor: got torch.int32",
+        ),
+        (
+            lambda: ring.attention(*3 * [X.to(torch.float8_e5m2)]),
+            TypeError,
+            "tensors must have 16, 32 or 64 bits a number: "
+            "got torch.float8_e5m2",
         ),
     ],
 )
