@@ -16,18 +16,25 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from attncourse.fast.recurrent_outputs import DeepOutput, LinearOutput
 from attncourse.fast.recurrent_parts import (
     AdditiveAlignment,
     Decoded,
-    DeepOutput,
     Encoded,
-    LinearOutput,
+    Encoder,
     Memory,
+    Source,
     State,
-    TokenMask,
     TwoWay,
     TwoWayGRU,
     move,
+)
+from attncourse.fast.recurrent_tokens import (
+    TokenMask,
+    masked_tokens,
+    require_floating,
+    side_by_side,
+    whole_tokens,
 )
 from attncourse.shapes import count, require_broadcast, require_equal
 
@@ -46,7 +53,6 @@ __all__ = [
     "move",
 ]
 
-Source = Int[Tensor, "*#batch keys"]
 Target = Int[Tensor, "*#batch targets"]
 
 
@@ -62,67 +68,14 @@ class Sight(NamedTuple):
     mask: Tensor | None
 
 
-class Encoder(nn.Module):
-    r"""Embed the source, read it in both directions, start the decoder.
-
-    .. math:: h_j = [\overrightarrow{h}_j ; \overleftarrow{h}_j], \qquad
-              s_0 = \tanh(W_s \overleftarrow{h}_1)
-
-    Parameters
-    ----------
-    vocabulary, embed_width : of the source's table.
-    width : of a state in each direction; an annotation is twice as wide.
-    state_width : of the decoder's state.
-
-    Source: as in `reference.recurrent.encode`.
-
-    Examples
-    --------
-    >>> encoder = Encoder(11, 5, 3, state_width=7)
-    >>> memory, state = encoder(torch.tensor([[4, 6, 1]]))
-    >>> memory.shape, state.shape
-    (torch.Size([1, 3, 6]), torch.Size([1, 7]))
-    """
-
-    def __init__(
-        self,
-        vocabulary: int,
-        embed_width: int,
-        width: int,
-        *,
-        state_width: int,
-    ):
-        super().__init__()
-        self.embedding = nn.Embedding(
-            count("vocabulary", vocabulary), count("embed_width", embed_width)
-        )
-        self.read = TwoWayGRU(embed_width, width)
-        self.start = nn.Linear(
-            width, count("state_width", state_width), bias=False
-        )
-
-    def forward(
-        self, source: Source, *, mask: TokenMask | None = None
-    ) -> Encoded:
-        """Return memory (..., keys, 2 * width) and state (..., state_width).
-
-        Where `mask`, (..., keys), is False any number may stand.
-        """
-        if mask is not None:
-            require_equal("keys", source=source.shape[-1], mask=mask.shape[-1])
-            require_broadcast(
-                source=tuple(source.shape[:-1]), mask=tuple(mask.shape[:-1])
-            )
-            source = torch.where(mask, source, 0)
-        read = self.read(self.embedding(source), mask=mask)
-        return Encoded(read.states, torch.tanh(self.start(read.first)))
-
-
 class BahdanauDecoder(nn.Module):
     r"""Look with the old state, then move: additive attention.
 
     .. math:: c_i = \sum_j \alpha_j(s_{i-1})\, h_j, \qquad
               s_i = \mathrm{GRU}([y_{i-1}; c_i], s_{i-1})
+
+    What is concatenated with the embedding is the context, never the
+    weights that made it. Each target has a row of weights of its own.
 
     Parameters
     ----------
@@ -167,20 +120,27 @@ class BahdanauDecoder(nn.Module):
         self, state: State, memory: Memory, *, mask: TokenMask | None = None
     ) -> tuple[Sight, State]:
         """Return what every step sees, and what the first takes over."""
+        require_floating("state", state, "width")
+        require_equal(
+            "width", state=state.shape[-1], cell=self.cell.hidden_size
+        )
+        require_floating("memory", memory, "keys memory_width")
         if mask is not None:
-            require_equal("keys", memory=memory.shape[-2], mask=mask.shape[-1])
-            memory = torch.where(mask[..., None], memory, 0.0)
+            memory, mask = masked_tokens(
+                memory, mask, name="memory", axis="keys"
+            )
         return Sight(memory, self.align.mapped(memory), mask), state
 
     def step(
         self, tokens: Int[Tensor, "*#batch"], sight: Sight, state: State
     ) -> tuple[Tensor, State, Tensor]:
         """Return logits, the next state and the alignment of one step."""
+        tokens = whole_tokens(
+            "tokens", tokens, vocabulary=self.embedding.num_embeddings
+        )
         embedded = self.embedding(tokens)
         state, context, alignment = self._move(embedded, sight, state)
-        batch = state.shape[:-1]
-        parts = (x.expand(*batch, -1) for x in (embedded, context))
-        return self.output(state, *parts), state, alignment
+        return self.output(state, embedded, context), state, alignment
 
     def forward(
         self,
@@ -191,13 +151,21 @@ class BahdanauDecoder(nn.Module):
         mask: TokenMask | None = None,
     ) -> Decoded:
         """Return logits (..., targets, vocabulary) and all alignments."""
+        tokens = whole_tokens(
+            "tokens",
+            tokens,
+            "targets",
+            vocabulary=self.embedding.num_embeddings,
+        )
         targets = tokens.shape[-1]
         if not targets:  # one look, to learn the shapes
             tokens = F.pad(tokens, (0, 1))
         embedded = self.embedding(tokens)  # ... targets embed_width
         sight, state = self.begin(state, memory, mask=mask)
-        batch = torch.broadcast_shapes(
-            tokens.shape[:-1], state.shape[:-1], sight.memory.shape[:-2]
+        batch = require_broadcast(
+            tokens=tuple(tokens.shape[:-1]),
+            state=tuple(state.shape[:-1]),
+            memory=tuple(sight.memory.shape[:-2]),
         )
         embedded = embedded.expand(*batch, -1, -1)
         state = state.expand(*batch, -1)
@@ -217,9 +185,8 @@ class BahdanauDecoder(nn.Module):
         """Return the next state, the context that it read, and where."""
         alignment = self.align(state, sight.mapped, mask=sight.mask)
         context = (alignment[..., None, :] @ sight.memory)[..., 0, :]
-        batch = torch.broadcast_shapes(embedded.shape[:-1], context.shape[:-1])
-        parts = [x.expand(*batch, -1) for x in (embedded, context)]
-        state = move(self.cell, torch.cat(parts, dim=-1), state)
+        x = side_by_side(tokens=embedded, context=context)
+        state = move(self.cell, x, state)
         return state, context, alignment
 
 
@@ -228,7 +195,7 @@ class Translator(nn.Module):
 
     .. math:: L = -\frac1m \sum_i \log p(y_i \mid y_0, \dots, y_{i-1}, x)
 
-    The loss is `F.cross_entropy` on the logits.
+    The loss is `F.cross_entropy` on the logits, which has the softmax.
 
     Parameters
     ----------
@@ -278,7 +245,11 @@ class Translator(nn.Module):
         What follows an `end` is filled with it. Nothing is trained here:
         no gradient flows.
         """
-        steps = count("steps", steps, least=0)
+        steps, start = (
+            count("steps", steps, least=0),
+            count("start", start, least=0),
+        )
+        end = None if end is None else count("end", end, least=0)
         memory, state = self.encoder(source, mask=mask)
         sight, carried = self.decoder.begin(state, memory, mask=mask)
         batch = state.shape[:-1]

@@ -1,6 +1,6 @@
 """From the torch modules to the numbers that the reference takes.
 
-Detached float64 arrays: of a float64 module on the CPU they are views.
+Detached float64 arrays, copied: who changes them changes no module.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from attncourse.fast import recurrent as layers
@@ -15,17 +16,16 @@ from attncourse.reference import recurrent as reference
 
 
 def array(value: Tensor) -> np.ndarray:
-    """Return the tensor as NumPy float64, without its graph.
+    """Return a copy of the tensor as NumPy float64, without its graph.
 
     Source: the course's contract of the reference, which is float64.
 
     Examples
     --------
-    >>> import torch
     >>> array(torch.ones(2, dtype=torch.bfloat16)).tolist()
     [1.0, 1.0]
     """
-    return value.detach().cpu().double().numpy()
+    return value.detach().to("cpu", torch.float64, copy=True).numpy()
 
 
 def cell_weights(cell: nn.GRUCell) -> reference.GRUWeights:
@@ -38,6 +38,8 @@ def cell_weights(cell: nn.GRUCell) -> reference.GRUWeights:
     >>> cell_weights(nn.GRUCell(5, 2)).w_input.shape
     (3, 5, 2)
     """
+    if not cell.bias:
+        raise ValueError(f"the cell must have biases: got {cell}")
     return _gates(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
 
 
@@ -54,6 +56,11 @@ def gru_weights(
     >>> back.w_state.shape
     (3, 2, 2)
     """
+    if not gru.bidirectional or gru.num_layers > 1 or not gru.bias:
+        raise ValueError(
+            "the GRU must be one layer with biases in both directions: "
+            f"got {gru}"
+        )
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     there, back = (
         _gates(*(getattr(gru, name + end) for name in names))

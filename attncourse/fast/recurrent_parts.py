@@ -1,4 +1,4 @@
-"""Recurrent layers in torch: both directions, alignment, and outputs."""
+"""Recurrent layers in torch: encoder and alignment; a decoder's state."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from attncourse.fast.recurrent_tokens import (
+    Sequence,
+    TokenMask,
+    masked_tokens,
+    require_boolean,
+    require_floating,
+    whole_tokens,
+)
 from attncourse.fast.softmax import masked_softmax
 from attncourse.shapes import count, require_broadcast, require_equal
 
-Sequence = Float[Tensor, "*#batch tokens input_width"]
-TokenMask = Bool[Tensor, "*#batch tokens"]
 State = Float[Tensor, "*#batch width"]
+Source = Int[Tensor, "*#batch keys"]
 Mapped = Float[Tensor, "*#batch keys hidden"]
 Memory = Float[Tensor, "*#batch keys memory_width"]
 
@@ -76,8 +83,10 @@ class TwoWayGRU(nn.Module):
         `last` and `first` (..., width) have read every real token. A mask
         costs a wait for the device: torch wants lengths on the CPU.
         """
+        require_floating("x", x, "tokens input_width")
+        require_equal("input_width", x=x.shape[-1], gru=self.gru.input_size)
         if mask is not None:
-            x, mask = _ragged(x, mask)
+            x, mask = masked_tokens(x, mask)
         *batch, tokens, inputs = x.shape
         rows, width = math.prod(batch), self.gru.hidden_size
         if not rows * tokens:  # torch's GRU refuses it
@@ -112,13 +121,74 @@ class TwoWayGRU(nn.Module):
         )
 
 
+class Encoder(nn.Module):
+    r"""Embed the source, read it in both directions, start the decoder.
+
+    .. math:: h_j = [\overrightarrow{h}_j ; \overleftarrow{h}_j], \qquad
+              s_0 = \tanh(W_s \overleftarrow{h}_1)
+
+    Parameters
+    ----------
+    vocabulary, embed_width : of the source's table.
+    width : of a state in each direction; an annotation is twice as wide.
+    state_width : of the decoder's state.
+
+    Source: as in `reference.recurrent.encode`.
+
+    Examples
+    --------
+    >>> encoder = Encoder(11, 5, 3, state_width=7)
+    >>> memory, state = encoder(torch.tensor([[4, 6, 1]]))
+    >>> memory.shape, state.shape
+    (torch.Size([1, 3, 6]), torch.Size([1, 7]))
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embed_width: int,
+        width: int,
+        *,
+        state_width: int,
+    ):
+        super().__init__()
+        self.embedding = nn.Embedding(
+            count("vocabulary", vocabulary), count("embed_width", embed_width)
+        )
+        self.read = TwoWayGRU(embed_width, width)
+        self.start = nn.Linear(
+            width, count("state_width", state_width), bias=False
+        )
+
+    def forward(
+        self, source: Source, *, mask: TokenMask | None = None
+    ) -> Encoded:
+        """Return memory (..., keys, 2 * width) and state (..., state_width).
+
+        Where `mask`, (..., keys), is False any whole number may stand.
+        """
+        source = whole_tokens("source", source, "keys")
+        if mask is not None:
+            require_boolean(mask, "keys")
+            require_equal("keys", source=source.shape[-1], mask=mask.shape[-1])
+            require_broadcast(
+                source=tuple(source.shape[:-1]), mask=tuple(mask.shape[:-1])
+            )
+            source = torch.where(mask, source, 0)
+        vocabulary = self.embedding.num_embeddings
+        source = whole_tokens("source", source, vocabulary=vocabulary)
+        read = self.read(self.embedding(source), mask=mask)
+        return Encoded(read.states, torch.tanh(self.start(read.first)))
+
+
 class AdditiveAlignment(nn.Module):
     r"""The alignment model: a network scores the state with every key.
 
     .. math:: e_j = v^\top \tanh(W s + U h_j), \qquad
               \alpha = \mathrm{softmax}_{keys}(e)
 
-    The keys are mapped once for all steps, by `mapped`.
+    A score is one number for one state and one key, before anything is
+    averaged. The keys are mapped once for all steps, by `mapped`.
 
     Parameters
     ----------
@@ -136,96 +206,47 @@ class AdditiveAlignment(nn.Module):
 
     def __init__(self, width: int, memory_width: int, *, hidden: int):
         super().__init__()
-        self.query = nn.Linear(width, count("hidden", hidden), bias=False)
+        width, hidden = count("width", width), count("hidden", hidden)
+        memory_width = count("memory_width", memory_width)
+        self.query = nn.Linear(width, hidden, bias=False)
         self.key = nn.Linear(memory_width, hidden, bias=False)
         self.score = nn.Linear(hidden, 1, bias=False)
 
-    def mapped(self, memory: Memory) -> Mapped:
-        """Return the part of the network that no state changes."""
+    def mapped(
+        self, memory: Memory, *, mask: TokenMask | None = None
+    ) -> Mapped:
+        """Return the part of the network that no state changes.
+
+        With a `mask`, what stands where it is False has no influence here,
+        nor on a gradient.
+        """
+        require_floating("memory", memory, "keys memory_width")
+        widths = {"memory": memory.shape[-1], "key": self.key.in_features}
+        require_equal("memory_width", **widths)
+        if mask is not None:
+            memory, _ = masked_tokens(memory, mask, name="memory", axis="keys")
         return self.key(memory)
 
     def forward(
         self, state: State, mapped: Mapped, *, mask: TokenMask | None = None
     ) -> Float[Tensor, "*#batch keys"]:
         """Return the weights of the keys, zero where `mask` is False."""
+        require_floating("state", state, "width")
+        widths = {"state": state.shape[-1], "query": self.query.in_features}
+        require_equal("width", **widths)
+        require_floating("mapped", mapped, "keys hidden")
+        widths = {"mapped": mapped.shape[-1], "key": self.key.out_features}
+        require_equal("hidden", **widths)
+        shapes = {"state": state.shape[:-1], "mapped": mapped.shape[:-2]}
+        require_broadcast(**{n: tuple(each) for n, each in shapes.items()})
         hidden = torch.tanh(self.query(state)[..., None, :] + mapped)
         scores = self.score(hidden)[..., 0]
         if mask is None:
             return torch.softmax(scores, dim=-1)
-        return masked_softmax(scores[..., None, :], mask[..., None, :])[
-            ..., 0, :
-        ]
-
-
-class LinearOutput(nn.Module):
-    r"""Logits by one linear map of state, embedding and context.
-
-    .. math:: o = [s; y; c]\, W + b
-
-    Source: as in `reference.recurrent.output_logits`.
-
-    Examples
-    --------
-    >>> parts = torch.ones(3), torch.ones(2), torch.ones(5)
-    >>> LinearOutput(3, 2, 5, vocabulary=11)(*parts).shape
-    torch.Size([11])
-    """
-
-    def __init__(
-        self,
-        width: int,
-        embed_width: int,
-        memory_width: int,
-        *,
-        vocabulary: int,
-    ):
-        super().__init__()
-        self.map = nn.Linear(width + embed_width + memory_width, vocabulary)
-
-    def forward(
-        self, state: State, embedded: Tensor, context: Tensor
-    ) -> Float[Tensor, "*#batch vocabulary"]:
-        """Return the logits; no softmax comes after."""
-        return self.map(torch.cat([state, embedded, context], dim=-1))
-
-
-class DeepOutput(nn.Module):
-    r"""Logits by a maxout layer between.
-
-    .. math:: o = t\, W_o, \quad t_j = \max(\tilde t_{2j-1}, \tilde t_{2j}),
-              \quad \tilde t = s\,U_o + y\,V_o + c\,C_o
-
-    Source: as in `reference.recurrent.output_logits`.
-
-    Examples
-    --------
-    >>> parts = torch.ones(3), torch.ones(2), torch.ones(5)
-    >>> DeepOutput(3, 2, 5, hidden=7, vocabulary=11)(*parts).shape
-    torch.Size([11])
-    """
-
-    def __init__(
-        self,
-        width: int,
-        embed_width: int,
-        memory_width: int,
-        *,
-        hidden: int,
-        vocabulary: int,
-    ):
-        super().__init__()
-        self.state = nn.Linear(width, 2 * hidden, bias=False)
-        self.embedded = nn.Linear(embed_width, 2 * hidden, bias=False)
-        self.context = nn.Linear(memory_width, 2 * hidden, bias=False)
-        self.map = nn.Linear(hidden, vocabulary, bias=False)
-
-    def forward(
-        self, state: State, embedded: Tensor, context: Tensor
-    ) -> Float[Tensor, "*#batch vocabulary"]:
-        """Return the logits; no softmax comes after."""
-        both = self.state(state) + self.embedded(embedded)
-        both = both + self.context(context)
-        return self.map(both.unflatten(-1, (-1, 2)).amax(dim=-1))
+        require_boolean(mask, "keys")
+        require_equal("keys", mapped=scores.shape[-1], mask=mask.shape[-1])
+        rows = scores[..., None, :]  # one query
+        return masked_softmax(rows, mask[..., None, :])[..., 0, :]
 
 
 def move(cell: nn.GRUCell, x: Tensor, state: State) -> State:
@@ -240,24 +261,15 @@ def move(cell: nn.GRUCell, x: Tensor, state: State) -> State:
     >>> move(nn.GRUCell(2, 3), torch.ones(5, 1, 2), torch.ones(7, 3)).shape
     torch.Size([5, 7, 3])
     """
-    batch = torch.broadcast_shapes(x.shape[:-1], state.shape[:-1])
+    require_floating("x", x, "input_width")
+    require_floating("state", state, "width")
+    require_equal("input_width", x=x.shape[-1], cell=cell.input_size)
+    require_equal("width", state=state.shape[-1], cell=cell.hidden_size)
+    batch = require_broadcast(
+        x=tuple(x.shape[:-1]), state=tuple(state.shape[:-1])
+    )
     x, state = (each.expand(*batch, -1) for each in (x, state))
     rows = math.prod(batch)
     inputs = x.reshape(rows, x.shape[-1])
     moved = cell(inputs, state.reshape(rows, state.shape[-1]))
     return moved.reshape(*batch, state.shape[-1])
-
-
-def _ragged(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tokens, zero where there is none, and a mask for every row."""
-    if mask.dtype != torch.bool:
-        raise TypeError(
-            f"mask must be boolean, True where a query may look: "
-            f"got {mask.dtype}"
-        )
-    require_equal("tokens", x=x.shape[-2], mask=mask.shape[-1])
-    batch = require_broadcast(
-        x=tuple(x.shape[:-2]), mask=tuple(mask.shape[:-1])
-    )
-    mask = mask.expand(*batch, -1)
-    return torch.where(mask[..., None], x, 0.0), mask

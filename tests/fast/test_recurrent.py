@@ -30,6 +30,7 @@ from attncourse.fast.recurrent_convert import (
     gru_weights,
     to_reference,
 )
+from attncourse.fast.recurrent_tokens import masked_tokens
 from attncourse.reference import recurrent as reference
 from attncourse.reference.objectives_decoding import greedy
 
@@ -121,6 +122,48 @@ def test_gradients_pass_what_is_hidden_by():
     assert torch.isfinite(spoiled.grad).all()
     assert not spoiled.grad[~mask].any()
     assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
+
+
+def test_hidden_tokens_become_zeros_without_a_gradient():
+    x = torch.tensor([[5.0], [torch.nan]], requires_grad=True)
+    mask = torch.tensor([[True, False], [True, True]])
+    clean, whole = masked_tokens(x, mask[0])
+    assert clean.tolist() == [[5.0], [0.0]]
+    assert whole.tolist() == [True, False]
+    clean.sum().backward()
+    assert x.grad.tolist() == [[1.0], [0.0]]
+    assert masked_tokens(x, mask)[1].shape == (2, 2)
+    assert masked_tokens(x, None)[1].tolist() == [True, True]
+
+
+@pytest.mark.parametrize("poison", [torch.nan, torch.inf])
+def test_a_masked_alignment_has_clean_gradients(poison):
+    align = shaken(AdditiveAlignment(4, 5, hidden=3))
+    state, memory = draw(1, 2, 4).requires_grad_(), draw(2, 2, 7, 5)
+    mask = torch.arange(7) < torch.tensor([[4], [0]])
+    grads = []
+    for value in (0.0, poison):
+        here = torch.where(mask[..., None], memory, value).requires_grad_()
+        weights = align(state, align.mapped(here, mask=mask), mask=mask)
+        assert not weights[~mask].any()
+        inputs = (state, here, *align.parameters())
+        (weights**2).sum().backward(inputs=inputs)
+        grads.append([each.grad.clone() for each in inputs])
+        for each in inputs:
+            each.grad = None
+    for clean, spoiled in zip(*grads, strict=True):
+        assert torch.equal(clean, spoiled)
+
+
+def test_tokens_of_any_whole_type_are_looked_up():
+    model, source = translator(6), torch.tensor([[3, 1, 6]])
+    target = torch.tensor([[2, 5]])
+    truth = model(source, target).logits
+    for kind in (torch.uint8, torch.int16, torch.int32):
+        assert torch.equal(model(source.to(kind), target.to(kind))[0], truth)
+    mask = torch.tensor([[True, True, False]])
+    source[0, 2] = -99  # in no vocabulary, and hidden
+    model(source, target, mask=mask)
 
 
 def test_a_cell_moves_under_any_leading_axes():
@@ -308,8 +351,34 @@ def test_a_model_is_saved_loaded_copied_and_drawn_again():
 def test_numbers_of_the_reference_have_no_graph():
     value = torch.ones(2, 3, requires_grad=True, dtype=torch.float16)
     assert array(value).dtype == np.float64
+    for kind in (torch.float32, torch.float64):
+        value = torch.ones(2, dtype=kind)
+        array(value)[:] = 5  # a copy: the module stays as it was
+        assert value.tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError, match="cell must have biases: got GRUCell"):
+        cell_weights(nn.GRUCell(2, 3, bias=False))
+    for options in (
+        {},
+        {"bidirectional": True, "bias": False},
+        {"bidirectional": True, "num_layers": 2},
+    ):
+        with pytest.raises(ValueError, match="one layer with biases in both"):
+            gru_weights(nn.GRU(2, 3, **options))
     with pytest.raises(TypeError, match="a reference: got Linear"):
         to_reference(nn.Linear(2, 3))
+
+
+FOUR = torch.ones(4, 4)
+
+
+def decoded(**changed):
+    """Return what a decoder says, with one argument unlike the others."""
+    right = {
+        "tokens": torch.tensor([1, 2]),
+        "state": torch.ones(4).double(),
+        "memory": torch.ones(3, 10).double(),
+    }
+    return translator().decoder(**right | changed)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +401,143 @@ def test_numbers_of_the_reference_have_no_graph():
             ),
             ValueError,
             "leading axes of x and mask must broadcast",
+        ),
+        (
+            lambda: TwoWayGRU(3, 5)(torch.ones(2, 7, 4)),
+            ValueError,
+            "x and gru must agree in input_width: got x=4, gru=3",
+        ),
+        (
+            lambda: TwoWayGRU(3, 5)([[1.0, 2.0, 3.0]]),
+            TypeError,
+            "x must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: translator().encoder(torch.tensor([1.0])),
+            TypeError,
+            "source must be a tensor of whole numbers: got torch.float32",
+        ),
+        (
+            lambda: translator().encoder([1, 2]),
+            TypeError,
+            "source must be a tensor of whole numbers: got list",
+        ),
+        (
+            lambda: translator().encoder(torch.tensor([0, 7])),
+            ValueError,
+            "source must lie in the vocabulary, 0 to 6: got 7",
+        ),
+        (
+            lambda: translator().encoder(torch.tensor(1)),
+            ValueError,
+            r"source must have axes \(..., keys\): got shape \(\)",
+        ),
+        (
+            lambda: translator().encoder(
+                torch.tensor([1, 2]), mask=torch.ones(2)
+            ),
+            TypeError,
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            lambda: decoded(tokens=torch.tensor([11])),
+            ValueError,
+            "tokens must lie in the vocabulary, 0 to 10: got 11",
+        ),
+        (
+            lambda: decoded(tokens=torch.tensor(1)),
+            ValueError,
+            r"tokens must have axes \(..., targets\): got shape \(\)",
+        ),
+        (
+            lambda: decoded(state=torch.ones(5)),
+            ValueError,
+            "state and cell must agree in width: got state=5, cell=4",
+        ),
+        (
+            lambda: decoded(memory=torch.ones(3, 9)),
+            ValueError,
+            "memory and key must agree in memory_width: got memory=9, key=10",
+        ),
+        (
+            lambda: decoded(tokens=torch.ones(2, 1).long(), state=FOUR[:3]),
+            ValueError,
+            "leading axes of tokens and state and memory must broadcast",
+        ),
+        (
+            lambda: decoded(mask=torch.ones(3)),
+            TypeError,
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            lambda: AdditiveAlignment(4, 5, hidden=3)(FOUR, torch.ones(7, 2)),
+            ValueError,
+            "mapped and key must agree in hidden: got mapped=2, key=3",
+        ),
+        (
+            lambda: AdditiveAlignment(4, 5, hidden=3)(
+                FOUR, torch.ones(3, 7, 3)
+            ),
+            ValueError,
+            "leading axes of state and mapped must broadcast",
+        ),
+        (
+            lambda: AdditiveAlignment(4, 5, hidden=3)(
+                FOUR[0], torch.ones(7, 3), mask=torch.ones(1) > 0
+            ),
+            ValueError,
+            "mapped and mask must agree in keys: got mapped=7, mask=1",
+        ),
+        (
+            lambda: AdditiveAlignment(0, 5, hidden=3),
+            ValueError,
+            "width must be at least 1: got 0",
+        ),
+        (
+            lambda: LinearOutput(4, 6, 10, vocabulary=11)(
+                torch.ones(6), torch.ones(4), torch.ones(10)
+            ),
+            ValueError,
+            "state and output must agree in width: got state=6, output=4",
+        ),
+        (
+            lambda: DeepOutput(4, 6, 10, hidden=2, vocabulary=11)(
+                torch.ones(4), torch.ones(10), torch.ones(6)
+            ),
+            ValueError,
+            "embedded and output must agree in width",
+        ),
+        (
+            lambda: DeepOutput(4, 6, 10, hidden=-1, vocabulary=11),
+            ValueError,
+            "hidden must be at least 1: got -1",
+        ),
+        (
+            lambda: move(nn.GRUCell(2, 3), torch.ones(5, 2), torch.ones(4, 3)),
+            ValueError,
+            r"leading axes of x and state must broadcast: got x \(5,\)",
+        ),
+        (
+            lambda: move(nn.GRUCell(2, 3), torch.ones(3), torch.ones(3)),
+            ValueError,
+            "x and cell must agree in input_width: got x=3, cell=2",
+        ),
+        (
+            lambda: translator().greedy(torch.tensor([1]), start=1.5, steps=2),
+            TypeError,
+            "start must be a whole number: got 1.5",
+        ),
+        (
+            lambda: translator().greedy(torch.tensor([1]), start=11, steps=2),
+            ValueError,
+            "tokens must lie in the vocabulary, 0 to 10: got 11",
+        ),
+        (
+            lambda: translator().greedy(
+                torch.tensor([1]), start=1, end=-1, steps=2
+            ),
+            ValueError,
+            "end must be at least 0: got -1",
         ),
         (
             lambda: TwoWayGRU(3, 0),
