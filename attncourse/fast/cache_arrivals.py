@@ -16,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from attncourse.fast.cache_parts import Encode, next_positions, visible
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import require_equal
 
 # What the caches stand on; callers meet it as a `step`.
@@ -190,16 +191,7 @@ def _encoded(name: str, x: Tensor, at: Tensor, encode: Encode) -> Tensor:
 
 def _require_axes(q: Tensor, k: Tensor, v: Tensor) -> None:
     for name, x in {"q": q, "k": k, "v": v}.items():
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            got = getattr(x, "dtype", type(x).__name__)
-            raise TypeError(
-                f"{name} must be a floating-point tensor: got {got}"
-            )
-        if x.ndim < 3:
-            raise ValueError(
-                f"{name} must have axes (..., heads, tokens, dim): "
-                f"got shape {tuple(x.shape)}"
-            )
+        require_real(name, x, "heads tokens dim")
         if x.shape[:-3] != q.shape[:-3]:
             raise ValueError(
                 f"q and {name} must have the same leading axes: got "

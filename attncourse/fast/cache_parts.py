@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attncourse.fast import dense, tiled
-from attncourse.shapes import count
+from attncourse.shapes import count, require_broadcast
 
 # How a step reads is the caches' own; these say what it may see.
 __all__ = ["next_positions", "slot_positions", "visible"]
@@ -40,6 +40,7 @@ def next_positions(
     [[5, 6], [0, 1]]
     """
     tokens = count("tokens", tokens, least=0)
+    _require_whole("lengths", lengths)
     return lengths[..., None] + torch.arange(tokens, device=lengths.device)
 
 
@@ -62,6 +63,14 @@ def visible(
     >>> visible(at, keys, counts=torch.tensor(2)).int().tolist()
     [[0, 1, 0], [1, 1, 0]]
     """
+    _require_whole("positions", positions, "queries")
+    _require_whole("key_positions", key_positions, "keys")
+    _require_whole("counts", counts)
+    require_broadcast(
+        positions=tuple(positions.shape[:-1]),
+        key_positions=tuple(key_positions.shape[:-1]),
+        counts=tuple(counts.shape),
+    )
     at, key = positions[..., :, None], key_positions[..., None, :]
     row = torch.arange(at.shape[-2], device=at.device)[:, None]
     return (key >= 0) & (key <= at) & (row < counts[..., None, None])
@@ -81,6 +90,7 @@ def slot_positions(
     >>> slot_positions(torch.tensor([5, 2]), window=3).tolist()
     [[3, 4, 2], [0, 1, -1]]
     """
+    _require_whole("lengths", lengths)
     last = lengths[..., None] - 1
     slots = torch.arange(count("window", window), device=lengths.device)
     return last - (last - slots) % window
@@ -176,3 +186,22 @@ def read_newest(q: Rows, k: Rows, v: Rows, *, window: int | None) -> Rows:
         for each in grouped.unbind(dim=2)
     ]
     return torch.stack(parts, dim=2).flatten(1, 2)
+
+
+def _require_whole(name: str, value: Tensor, axes: str = "") -> None:
+    """Require a tensor of whole numbers with the named trailing axes."""
+    kind = getattr(value, "dtype", type(value).__name__)
+    if (
+        not isinstance(value, Tensor)
+        or value.is_floating_point()
+        or value.is_complex()
+        or kind is torch.bool
+    ):
+        raise TypeError(
+            f"{name} must be a tensor of whole numbers: got {kind}"
+        )
+    if value.ndim < len(axes.split()):
+        raise ValueError(
+            f"{name} must have axes (..., {axes}): "
+            f"got shape {tuple(value.shape)}"
+        )

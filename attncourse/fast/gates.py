@@ -154,6 +154,7 @@ def gated(
     >>> gated(x, lambda x: 6 * x, halve, lambda x, y: x + y).tolist()
     [[8.0, -4.0]]
     """
+    require_real("x", x, "tokens width")
     return gate(x, torch.relu(sublayer(norm(x))))
 
 
@@ -181,6 +182,11 @@ class MapGate(nn.Module):
         self, width: int, *, gate: Callable[..., Tensor], bias: float = 2.0
     ):
         super().__init__()
+        if gate not in (input_gate, output_gate, highway_gate):
+            raise ValueError(
+                "gate must be input_gate, output_gate or highway_gate: "
+                f"got {getattr(gate, '__name__', gate)}"
+            )
         self.gate = gate
         (self.weight,) = _matrices(1, width)
         self.bias = nn.Parameter(torch.full((width,), float(bias)))
@@ -255,6 +261,11 @@ def _require_pair(x: Tokens, y: Tokens) -> None:
     """Refuse a token or a change that would be repeated along an axis."""
     for name, value in {"x": x, "y": y}.items():
         require_real(name, value, "tokens width")
+    if (x.dtype, x.device) != (y.dtype, y.device):
+        raise TypeError(
+            "x and y must agree in dtype and device: got "
+            f"{x.dtype} on {x.device}, {y.dtype} on {y.device}"
+        )
     require_equal("width", x=x.shape[-1], y=y.shape[-1])
     require_equal("tokens", x=x.shape[-2], y=y.shape[-2])
     require_broadcast(x=tuple(x.shape[:-2]), y=tuple(y.shape[:-2]))

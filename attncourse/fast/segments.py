@@ -31,6 +31,7 @@ from attncourse.fast.segments_scores import (
     segment_attention,
     segment_scores,
 )
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import count
 
 __all__ = [
@@ -138,6 +139,7 @@ class TransformerXL(nn.Module):
         mask: Mask | None = None,
     ) -> tuple[Tokens, list[Tensor]]:
         """Return the segment after all layers, and their next memories."""
+        require_real("x", x, "tokens width")
         if memories is None:
             memories = [x[..., :0, :]] * len(self.layers)
         if len(memories) != len(self.layers):

@@ -116,6 +116,8 @@ class SegmentAttention(nn.Module):
     ) -> Tokens:
         """Return what each token reads; none ever sees a later one."""
         context = with_memory(x, memory)
+        width = self.query.in_features
+        require_equal("width", x=x.shape[-1], layer=width)
         queries, keys = x.shape[-2], context.shape[-2]
         q = split_heads(self.query(x), heads=self.heads)
         k = split_heads(self.key(context), heads=self.heads)

@@ -53,7 +53,7 @@ def distance_encodings(
     Computed in float64 and rounded once to the type of `like`, on its
     device.
 
-    Source: Dai et al. (2019), "Transformer-XL", appendix B, matrix Q.
+    Source: Dai et al. (2019), "Transformer-XL", appendix B.
 
     Examples
     --------
@@ -61,6 +61,7 @@ def distance_encodings(
     torch.Size([5, 4])
     """
     keys = count("keys", keys, least=0)
+    require_real("like", like, "")
     distances = torch.arange(
         keys - 1, -1, -1, dtype=torch.float64, device=like.device
     )
@@ -146,7 +147,9 @@ def segment_attention(
     tensor([[[1.0000, 0.0000],
              [0.5000, 0.5000]]])
     """
+    require_real("v", v, "heads keys value_dim")
     weights = segment_weights(q, k, distances, mask=mask).to(v.dtype)
+    require_equal("heads", q=q.shape[-3], v=v.shape[-3])
     return weighted_sum(weights, v, mask=mask)
 
 

@@ -241,7 +241,7 @@ def encoded(
 
     .. math:: q_i \mapsto f(q_i, \ell + i), \qquad k_i \mapsto f(k_i, \ell + i)
 
-    Source: Su et al. (2024), "RoFormer", section 3.1, eq. 1.
+    Source: Su et al. (2024), "RoFormer", eq. 1.
 
     Examples
     --------
@@ -253,6 +253,7 @@ def encoded(
     q = real("q", q, "heads tokens dim")
     k = real("k", k, "groups tokens dim")
     require_equal("tokens", q=q.shape[-2], k=k.shape[-2])
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
     if q.shape[:-3] != np.shape(lengths):
         raise ValueError(
             "q must have the leading axes of the cache: "

@@ -189,7 +189,7 @@ def new_gru_gate(
     [2.0, 2.0, 2.0]
     """
     width = count("width", width)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(count("seed", seed, least=0))
     bound = np.sqrt(3 / width)
     matrices = rng.uniform(-bound, bound, size=(6, width, width))
     return GRUGateWeights(*[*matrices, np.full(width, float(bias))])

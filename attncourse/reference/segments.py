@@ -176,6 +176,7 @@ def in_segments(
     (7, 4)
     """
     x, segment = real("x", x, "tokens width"), count("segment", segment)
+    length = count("length", length, least=0)
     memories, parts = None, [x[..., :0, :]]
     for at in range(0, x.shape[-2], segment):
         y, memories = segment_step(

@@ -99,7 +99,7 @@ def new_segment_layer(
     >>> layer.attention.w_distance.shape, layer.attention.content_bias.shape
     ((6, 6), (2, 3))
     """
-    heads = count("heads", heads)
+    heads, seed = count("heads", heads), count("seed", seed, least=0)
     if count("width", width) % heads:
         raise ValueError(
             "width must split evenly into heads: "

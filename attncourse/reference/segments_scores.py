@@ -69,7 +69,7 @@ def distance_encodings(
 
     With m keys no query of a causal segment is farther than m - 1 from one.
 
-    Source: Dai et al. (2019), "Transformer-XL", appendix B, matrix Q.
+    Source: Dai et al. (2019), "Transformer-XL", appendix B.
 
     Examples
     --------
@@ -219,6 +219,8 @@ def segment_attention(
     [[[1.0, 0.0], [0.5, 0.5]]]
     """
     q, k, r, bias, distance_bias = _checked(q, k, distances)
+    v = real("v", v, "heads keys value_dim")
+    require_equal("heads", q=q.shape[-3], v=v.shape[-3])
     _require_causal(mask, q.shape[-2], k.shape[-2])
     near = relative_shift(_products(q + distance_bias, r))
     return biased_attention(

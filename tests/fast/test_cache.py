@@ -585,6 +585,30 @@ def test_parts_are_the_references():
         assert got.tolist() == expected.tolist()
 
 
+def test_lengths_and_positions_are_whole_numbers():
+    one = torch.tensor([1])
+    for call, name in (
+        (lambda: next_positions([1], tokens=2), "lengths"),
+        (lambda: next_positions(one / 2, tokens=2), "lengths"),
+        (lambda: slot_positions(one > 0, window=2), "lengths"),
+        (lambda: visible(one / 2, one, counts=one[0]), "positions"),
+        (lambda: visible(one, one * 1j, counts=one[0]), "key_positions"),
+        (lambda: visible(one, one, counts=1), "counts"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"^{name} must be a tensor of whole numbers: got"
+        ):
+            call()
+    with pytest.raises(
+        ValueError, match=r"positions must have axes \(..., queries\): got sh"
+    ):
+        visible(one[0], one, counts=one[0])
+    with pytest.raises(
+        ValueError, match="leading axes of positions and key_positions and co"
+    ):
+        visible(one.expand(2, 1), one.expand(3, 1), counts=one[0])
+
+
 def test_groups_are_stacked_and_read():
     q, k, v = triple(0, 2, heads=6, groups=3, tokens=5)
     stacked = stack_group(q, groups=3)

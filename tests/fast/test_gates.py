@@ -162,6 +162,15 @@ def test_what_does_not_fit_is_named():
         fast.gru_gate(x, y.tolist(), gru())
     with pytest.raises(ValueError, match=r"got bias \(1,\), weight \(5, 5\)"):
         fast.gru_gate(x, y, replace(gru(), b_update=torch.zeros(1).double()))
+    with pytest.raises(TypeError, match="x and y must agree in dtype and dev"):
+        fast.input_gate(x, y.float(), weights())
+    with pytest.raises(ValueError, match=r"x must have axes \(..., tokens, w"):
+        fast.gated(x[0, 0], torch.sin, torch.cos, torch.add)
+    for wrong in (fast.gru_gate, None):
+        with pytest.raises(
+            ValueError, match="gate must be input_gate, output"
+        ):
+            fast.MapGate(WIDTH, gate=wrong)
     narrow = draw(3, WIDTH, 1)  # one number would serve the whole token
     for call in (
         lambda: fast.input_gate(x, y, fast.GateWeights(narrow)),

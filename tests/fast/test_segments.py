@@ -247,6 +247,12 @@ def test_what_does_not_fit_is_named():
         )
     with pytest.raises(TypeError, match="k must be a floating-point tensor: "):
         segment_scores(q, k.int(), distances)
+    with pytest.raises(ValueError, match="q and v must agree in heads: got q"):
+        segment_attention(q, k, v[:1], distances, mask=causal(3, 7))
+    with pytest.raises(TypeError, match="v must be a floating-point tensor: "):
+        segment_attention(q, k, v.tolist(), distances, mask=causal(3, 7))
+    with pytest.raises(TypeError, match="like must be a floating-point tens"):
+        distance_encodings(3, dim=4, like=torch.ones(1).int())
     with pytest.raises(ValueError, match=r"memory must have axes \(..., past"):
         with_memory(q, q[0, 0])
 
@@ -424,6 +430,12 @@ def test_sizes_must_fit():
         model(x, [x, x])
     with pytest.raises(ValueError, match="length must be at least 0: got -1"):
         TransformerXL([], length=-1)
+    with pytest.raises(
+        ValueError, match="x and layer must agree in width: got x=4, layer=6"
+    ):
+        model(x[..., :4])
+    with pytest.raises(TypeError, match="x must be a floating-point tensor: "):
+        model(x.tolist())
     y, memories = model(x[:, :0])
     assert y.shape == memories[0].shape == (2, 0, WIDTH)
 

@@ -601,6 +601,7 @@ def test_what_does_not_fit_is_named(kind):
         ),
         ((q[:, :, :2], k, v), "q and k must agree in tokens: got q=2, k=3"),
         ((q, k, v[:, :, :2]), "k and v must agree in tokens: got k=3, v=2"),
+        ((q[..., :2], k, v), "q and k must agree in dim: got q=2, k=4"),
         ((q, k[:, :1], v), r"k must fit the cache, shape \(2, 2, 3, 4\): got"),
         ((q, k, v[..., :2]), r"v must fit the cache, shape \(2, 2, 3, 3\)"),
         ((q[:, :3], k, v), "heads must be a multiple of groups: got heads=3"),

@@ -164,6 +164,9 @@ def test_a_new_gate_lets_little_pass():
     assert (again.b_update == 3).all()
     with pytest.raises(ValueError, match="width must be at least 1: got 0"):
         new_gru_gate(width=0, seed=0)
+    for seed in (-1, None):
+        with pytest.raises((ValueError, TypeError), match=r"^seed must be "):
+            new_gru_gate(width=3, seed=seed)
 
 
 def test_a_gated_sublayer_reads_normed_tokens_and_is_cut_at_zero():

@@ -394,6 +394,8 @@ def test_a_dim_of_zero_and_a_mask_that_is_not_causal_are_refused():
         segment_attention(k[:, :3], k, k, one, mask=every.astype(int))
     with pytest.raises(ValueError, match=r"mask must have axes \(..., quer"):
         segment_attention(k[:, :3], k, k, one, mask=np.zeros(7, bool))
+    with pytest.raises(ValueError, match="q and v must agree in heads: got q"):
+        segment_attention(k[:, :3], k, k[:1], one, mask=causal(3, 7))
     one_row = np.array([[True] * 5 + [False] * 2])  # for every query
     assert (
         segment_attention(k[:, :3], k, k + 3, one, mask=one_row)
@@ -717,6 +719,11 @@ def test_wrong_sizes_are_refused():
         in_segments(x, stack, heads=HEADS, segment=0, length=2)
     with pytest.raises(ValueError, match="length must be at least 0: got -1"):
         extend_memory(x, x, length=-1)
+    with pytest.raises(ValueError, match="length must be at least 0: got -1"):
+        in_segments(x[:0], stack, heads=HEADS, segment=2, length=-1)
+    for make in (new_segment_layer, new_gated_segment_layer):
+        with pytest.raises(ValueError, match="seed must be at least 0: got -"):
+            make(width=4, heads=2, hidden=2, seed=-1)
     for name in ("segment", "layers"):
         sizes = {"layers": 1, "segment": 1, "length": 0, name: 0}
         with pytest.raises(ValueError, match=f"{name} must be at least 1"):
