@@ -9,6 +9,7 @@ of the outputs that may see it, and no gradient flows through those.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,13 +22,12 @@ from attncourse.fast.linear_parts import (
     Memory,
     Rows,
     Sums,
+    by_heads,
     checked_memory,
     checked_steps,
-    flat,
     from_chunks,
     to_chunks,
     widened,
-    without_poison,
 )
 from attncourse.fast.linear_parts import Values as StepValues
 from attncourse.fast.tiled_parts import require_real
@@ -74,6 +74,7 @@ def elu_plus_one(x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     >>> elu_plus_one(torch.tensor([-torch.inf, 0.0, 2.0])).tolist()
     [0.0, 1.0, 3.0]
     """
+    require_real("x", x, "")
     return torch.where(x > 0, x + 1.0, x.clamp(max=0.0).exp())
 
 
@@ -98,7 +99,7 @@ def attention(
     checked_steps(q, k, v)
     require_equal("keys", k=k.shape[-2], v=v.shape[-2])
     wide_q, wide_k, wide_v = widened(q, k, v)
-    wide_q, wide_k = feature_map(wide_q), feature_map(wide_k)
+    wide_q, wide_k = (_mapped(each, feature_map) for each in (wide_q, wide_k))
     memory = wide_k.mT @ _with_ones(wide_v)
     return _averages(wide_q @ memory).to(q.dtype)
 
@@ -165,15 +166,10 @@ def recurrent_attention(
     >>> state.memory.tolist(), state.total.tolist()
     ([[8.0]], [2.0])
     """
-    mapped_q, mapped_k, wide_v, memory = _prepared(q, k, v, feature_map, state)
-    reads = []
-    for t in range(v.shape[-2]):
-        key = mapped_k[..., t, :, None]
-        memory = memory + key * wide_v[..., t, None, :]
-        reads.append((mapped_q[..., t, None, :] @ memory).squeeze(-2))
-    shape = (*memory.shape[:-2], 0, memory.shape[-1])
-    sums = torch.stack(reads, dim=-2) if reads else memory.new_zeros(shape)
-    return _averages(sums).to(q.dtype), _as_state(memory)
+    *steps, memory = _prepared(q, k, v, feature_map, state)
+    leading = tuple(memory.shape[:-2])
+    output, memory = by_heads(_recurrent, leading, steps, memory)
+    return output.to(q.dtype), _as_state(memory)
 
 
 def chunked_attention(
@@ -192,7 +188,7 @@ def chunked_attention(
               A_{tj} = \phi(q_t) \cdot \phi(k_j)
 
     Source: Hua et al. (2022), "Transformer Quality in Linear Time",
-    section 3.2; Sun et al. (2023), "Retentive Network", section 2.3.
+    section 3.2; Sun et al. (2023), "Retentive Network", eq. 7.
 
     Examples
     --------
@@ -202,34 +198,35 @@ def chunked_attention(
     """
     chunk = count("chunk", chunk)
     *steps, memory = _prepared(q, k, v, feature_map, state)
-    leading, number = tuple(memory.shape[:-2]), v.shape[-2]
-    (memory,) = flat(leading, memory)
-    arrays, spoiled = without_poison(*flat(leading, *steps))
-    if number and memory.numel():
-        sums, memory = _chunked(arrays, memory, chunk)
-    else:
-        sums = memory.new_zeros(len(memory), number, memory.shape[-1])
-    output = _averages(sums)
-    if spoiled is not None:
-        output = output.masked_fill(spoiled.output[..., :-1], torch.nan)
-        memory = memory.masked_fill(spoiled.memory, torch.nan)
-    output = output.to(q.dtype)
-    return (
-        output.reshape(*leading, *output.shape[1:]),
-        _as_state(memory.reshape(*leading, *memory.shape[1:])),
-    )
+    leading = tuple(memory.shape[:-2])
+    work = functools.partial(_chunked, chunk=chunk)
+    output, memory = by_heads(work, leading, steps, memory)
+    return output.to(q.dtype), _as_state(memory)
+
+
+def _recurrent(arrays: tuple[Rows, ...], memory: Rows) -> tuple[Rows, Rows]:
+    """Return the averages of all steps, and the memory after the last."""
+    q, k, v = arrays
+    reads = []
+    for t in range(v.shape[1]):
+        memory = memory + k[:, t, :, None] * v[:, t, None, :]
+        reads.append((q[:, t, None, :] @ memory).squeeze(1))
+    sums = torch.stack(reads, dim=1) if reads else torch.zeros_like(v)
+    return _averages(sums), memory
 
 
 def _chunked(
-    arrays: tuple[Rows, ...], memory: Rows, chunk: int
+    arrays: tuple[Rows, ...], memory: Rows, *, chunk: int
 ) -> tuple[Rows, Rows]:
-    """Return the sums of all steps, and the memory after the last."""
+    """Return the averages of all steps, and the memory after the last."""
     steps = arrays[2].shape[1]
+    if not (steps and memory.numel()):
+        return _averages(torch.zeros_like(arrays[2])), memory
     q, k, v = (to_chunks(x, chunk) for x in arrays)
     within = (q @ k.mT).tril() @ v
     written = torch.cat([memory.unsqueeze(1), k.mT @ v], dim=1).cumsum(dim=1)
     sums = within + q @ written[:, :-1]
-    return from_chunks(sums, chunk, steps), written[:, -1]
+    return _averages(from_chunks(sums, chunk, steps)), written[:, -1]
 
 
 def _prepared(q, k, v, feature_map: Map, state: State | None):
@@ -241,9 +238,14 @@ def _prepared(q, k, v, feature_map: Map, state: State | None):
     steps = {"q": q.shape[-2], "k": k.shape[-2], "v": v.shape[-2]}
     require_equal("steps", **steps)
     q, k, v = widened(q, k, v)
-    q, k, v = feature_map(q), feature_map(k), _with_ones(v)
+    q, k = (_mapped(each, feature_map) for each in (q, k))
+    v = _with_ones(v)
     memory = None
     if state is not None:
+        if not isinstance(state, State):
+            raise TypeError(
+                f"state must be a State: got {type(state).__name__}"
+            )
         require_real("memory", state.memory, "dim value_dim")
         require_real("total", state.total, "dim")
         if state.total.shape != state.memory.shape[:-1]:
@@ -254,6 +256,18 @@ def _prepared(q, k, v, feature_map: Map, state: State | None):
             )
         memory = torch.cat([state.memory, state.total[..., None]], dim=-1)
     return q, k, v, checked_memory(memory, {"steps": leading}, k, v)
+
+
+def _mapped(x: Tensor, feature_map: Map) -> Tensor:
+    """Return the features of queries or keys."""
+    features = feature_map(x)
+    require_real("features", features, "steps dim")
+    if features.shape[:-1] != x.shape[:-1]:
+        raise ValueError(
+            "feature_map must keep all axes but the last: "
+            f"got shape {tuple(features.shape)} from {tuple(x.shape)}"
+        )
+    return features
 
 
 def _with_ones(v: Tensor) -> Tensor:

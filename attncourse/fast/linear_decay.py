@@ -9,6 +9,8 @@ see it, and no gradient flows through those.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,15 +22,14 @@ from attncourse.fast.linear_parts import (
     Rows,
     Sums,
     Values,
+    by_heads,
     checked_log_decay,
     checked_memory,
     checked_steps,
     fading,
-    flat,
     from_chunks,
     to_chunks,
     widened,
-    without_poison,
 )
 from attncourse.shapes import count, require_equal
 
@@ -82,16 +83,10 @@ def recurrent_retention(
     >>> recurrent_retention(x, x, x, log_decay=gate)[1].tolist()
     [[1.0]]
     """
-    *arrays, memory = _prepared(q, k, v, log_decay, state)
-    wide_q, wide_k, wide_v, g = arrays
-    reads = []
-    for t in range(v.shape[-2]):
-        key, gate = wide_k[..., t, :, None], g[..., t, :, None].exp()
-        memory = memory * gate + key * wide_v[..., t, None, :]
-        reads.append((wide_q[..., t, None, :] @ memory).squeeze(-2))
-    shape = (*memory.shape[:-2], 0, memory.shape[-1])
-    sums = torch.stack(reads, dim=-2) if reads else memory.new_zeros(shape)
-    return sums.to(q.dtype), memory if reads else memory.clone()
+    *steps, memory = _prepared(q, k, v, log_decay, state)
+    leading = tuple(memory.shape[:-2])
+    sums, memory = by_heads(_recurrent, leading, steps, memory)
+    return sums.to(q.dtype), memory
 
 
 def chunked_retention(
@@ -127,18 +122,26 @@ def chunked_retention(
     chunk = count("chunk", chunk)
     *steps, memory = _prepared(q, k, v, log_decay, state)
     leading = tuple(memory.shape[:-2])
-    (memory,) = flat(leading, memory)
-    arrays, spoiled = without_poison(*flat(leading, *steps))
-    sums, memory = _chunked(arrays, memory, chunk)
-    if spoiled is not None:
-        sums = sums.masked_fill(spoiled.output, torch.nan)
-        memory = memory.masked_fill(spoiled.memory, torch.nan)
-    output = sums.to(q.dtype).reshape(*leading, *sums.shape[1:])
-    return output, memory.reshape(*leading, *memory.shape[1:])
+    work = functools.partial(_chunked, chunk=chunk)
+    sums, memory = by_heads(work, leading, steps, memory)
+    return sums.to(q.dtype), memory
+
+
+def _recurrent(arrays: tuple[Rows, ...], memory: Rows) -> tuple[Rows, Rows]:
+    """Return the sums of all steps, and the memory after the last."""
+    q, k, v, g = arrays
+    reads = []
+    for t in range(v.shape[1]):
+        written = k[:, t, :, None] * v[:, t, None, :]
+        memory = memory * g[:, t, :, None].exp() + written
+        reads.append((q[:, t, None, :] @ memory).squeeze(1))
+    if not reads:
+        return torch.zeros_like(v), memory.clone()
+    return torch.stack(reads, dim=1), memory
 
 
 def _chunked(
-    arrays: tuple[Rows, ...], memory: Rows, chunk: int
+    arrays: tuple[Rows, ...], memory: Rows, *, chunk: int
 ) -> tuple[Rows, Rows]:
     """Return the sums of all steps, and the memory after the last."""
     v = arrays[2]

@@ -8,6 +8,8 @@ through those.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import NamedTuple
 
 import torch
@@ -20,15 +22,14 @@ from attncourse.fast.linear_parts import (
     Rows,
     Sums,
     Values,
+    by_heads,
     checked_log_decay,
     checked_memory,
     checked_steps,
     fading,
-    flat,
     from_chunks,
     to_chunks,
     widened,
-    without_poison,
 )
 from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import count, require_equal
@@ -77,18 +78,10 @@ def recurrent_delta_rule(
     >>> recurrent_delta_rule(one, one, v, gates)[0].flatten().tolist()
     [2.0, 5.0]
     """
-    *arrays, memory = _prepared(q, k, v, gates, state)
-    wide_q, wide_k, wide_v, write, g = arrays
-    reads = []
-    for t in range(v.shape[-2]):
-        key = wide_k[..., t, None, :]
-        memory = memory * g[..., t, :, None].exp()
-        change = wide_v[..., t, None, :] - key @ memory
-        memory = memory + key.mT @ (write[..., t, :, None] * change)
-        reads.append((wide_q[..., t, None, :] @ memory).squeeze(-2))
-    shape = (*memory.shape[:-2], 0, memory.shape[-1])
-    sums = torch.stack(reads, dim=-2) if reads else memory.new_zeros(shape)
-    return sums.to(q.dtype), memory if reads else memory.clone()
+    *steps, memory = _prepared(q, k, v, gates, state)
+    leading = tuple(memory.shape[:-2])
+    sums, memory = by_heads(_recurrent, leading, steps, memory)
+    return sums.to(q.dtype), memory
 
 
 def chunked_delta_rule(
@@ -123,18 +116,28 @@ def chunked_delta_rule(
     chunk = count("chunk", chunk)
     *steps, memory = _prepared(q, k, v, gates, state)
     leading = tuple(memory.shape[:-2])
-    (memory,) = flat(leading, memory)
-    arrays, spoiled = without_poison(*flat(leading, *steps))
-    sums, memory = _chunked(arrays, memory, chunk)
-    if spoiled is not None:
-        sums = sums.masked_fill(spoiled.output, torch.nan)
-        memory = memory.masked_fill(spoiled.memory, torch.nan)
-    output = sums.to(q.dtype).reshape(*leading, *sums.shape[1:])
-    return output, memory.reshape(*leading, *memory.shape[1:])
+    work = functools.partial(_chunked, chunk=chunk)
+    sums, memory = by_heads(work, leading, steps, memory)
+    return sums.to(q.dtype), memory
+
+
+def _recurrent(arrays: tuple[Rows, ...], memory: Rows) -> tuple[Rows, Rows]:
+    """Return what all steps read, and the memory after the last."""
+    q, k, v, write, g = arrays
+    reads = []
+    for t in range(v.shape[1]):
+        key = k[:, t, None, :]
+        memory = memory * g[:, t, :, None].exp()
+        change = v[:, t, None, :] - key @ memory
+        memory = memory + key.mT @ (write[:, t, :, None] * change)
+        reads.append((q[:, t, None, :] @ memory).squeeze(1))
+    if not reads:
+        return torch.zeros_like(v), memory.clone()
+    return torch.stack(reads, dim=1), memory
 
 
 def _chunked(
-    arrays: tuple[Rows, ...], memory: Rows, chunk: int
+    arrays: tuple[Rows, ...], memory: Rows, *, chunk: int
 ) -> tuple[Rows, Rows]:
     """Return what all steps read, and the memory after the last."""
     v = arrays[2]
@@ -157,8 +160,12 @@ def _chunked(
         before.append(memory)
         pseudo.append(alone[:, at] - reads[:, at] @ memory)
         memory = memory * total[:, at] + keys[:, at] @ pseudo[-1]
-    sums = (q @ k.mT * left) @ torch.stack(pseudo, dim=1)
+    written = torch.stack(pseudo, dim=1)
+    # Zero times inf is NaN: what outgrows its type must not reach back.
+    outgrown = (~torch.isfinite(written)).cumsum(dim=2) > 0
+    sums = (q @ k.mT * left) @ written.masked_fill(outgrown, 0.0)
     sums = sums + (q * since) @ torch.stack(before, dim=1)
+    sums = sums.masked_fill(outgrown, math.nan)
     return from_chunks(sums, chunk, steps), memory
 
 
@@ -167,6 +174,8 @@ def _prepared(q, k, v, gates: Gates, state: Memory | None):
     leading = {"steps": checked_steps(q, k, v)}
     steps = {"q": q.shape[-2], "k": k.shape[-2], "v": v.shape[-2]}
     require_equal("steps", **steps)
+    if not isinstance(gates, Gates):
+        raise TypeError(f"gates must be Gates: got {type(gates).__name__}")
     write = gates.write
     require_real("write", write, "steps")
     logs = torch.zeros_like(write[..., :1])

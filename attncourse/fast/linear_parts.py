@@ -7,6 +7,7 @@ All arrays are flattened to (heads, steps, ...) and then cut into
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 
 from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import OUTPUT, require_broadcast, require_equal
+
+# The rest is for the siblings of this module.
+__all__ = ["Fading", "fading"]
 
 Features = Float[Tensor, "*#batch steps dim"]
 Values = Float[Tensor, "*#batch steps value_dim"]
@@ -43,9 +47,6 @@ class Fading(NamedTuple):
 def checked_steps(q: Any, k: Any, v: Any) -> tuple[int, ...]:
     """Require tensors that fit, and return their leading axes together.
 
-    Source: the arguments of Katharopoulos et al. (2020), eqs. 16 to
-    20.
-
     Examples
     --------
     >>> checked_steps(*torch.zeros(3, 7, 5, 2))
@@ -69,9 +70,6 @@ def checked_steps(q: Any, k: Any, v: Any) -> tuple[int, ...]:
 def widened(*tensors: Tensor) -> list[Tensor]:
     """Return the tensors in single precision at least: sums need it.
 
-    Source: Micikevicius et al. (2018), "Mixed Precision Training",
-    section 3.3.
-
     Examples
     --------
     >>> widened(torch.zeros(2, dtype=torch.float16))[0].dtype
@@ -88,9 +86,6 @@ def checked_log_decay(log_decay: LogDecay, k: Features) -> LogDecay:
 
     That none is above zero is checked on the CPU only: a check on a GPU
     would wait for it.
-
-    Source: the gates of Yang et al. (2024), "Gated Linear Attention",
-    section 4.1.
 
     Examples
     --------
@@ -122,8 +117,6 @@ def checked_memory(
 ) -> Memory:
     """Return the memory to begin with, zeros for None, in single precision.
 
-    Source: the state of Katharopoulos et al. (2020), eqs. 16 to 18.
-
     Examples
     --------
     >>> checked_memory(None, {}, torch.zeros(7, 5), torch.zeros(7, 2)).shape
@@ -146,8 +139,6 @@ def checked_memory(
 def flat(leading: tuple[int, ...], *tensors: Tensor) -> list[Tensor]:
     """Return the tensors with one axis in the place of the leading ones.
 
-    Source: bookkeeping of the leading axes of `shapes`.
-
     Examples
     --------
     >>> flat((2, 3), torch.zeros(3, 7, 5))[0].shape
@@ -165,9 +156,6 @@ def to_chunks(x: Rows, chunk: int) -> Cut:
 
     A step of zeros reads and writes nothing, and lets nothing fade.
 
-    Source: the chunks of Sun et al. (2023), "Retentive Network", section
-    2.3.
-
     Examples
     --------
     >>> to_chunks(torch.ones(1, 4, 1), 3)[0, ..., 0].tolist()
@@ -182,9 +170,6 @@ def to_chunks(x: Rows, chunk: int) -> Cut:
 
 def from_chunks(x: Cut, chunk: int, steps: int) -> Rows:
     """Return the steps one after another again; undoes `to_chunks`.
-
-    Source: the chunks of Sun et al. (2023), "Retentive Network", section
-    2.3.
 
     Examples
     --------
@@ -259,8 +244,6 @@ def without_poison(
     infinity. Zero times NaN is NaN, so a product that is zero would not
     keep the future out. What is spoiled once stays so.
 
-    Source: bookkeeping of causality in Katharopoulos et al. (2020), eq. 8.
-
     Examples
     --------
     >>> x = torch.tensor([[[1.0], [torch.nan], [1.0]]])
@@ -282,3 +265,27 @@ def without_poison(
     bads = (bad_q, bad_k, bad_v, *bad_gates)
     clean = (x.masked_fill(b, 0.0) for x, b in zip(arrays, bads, strict=True))
     return tuple(clean), Poison(met | bad_q, written.any(1, keepdim=True))
+
+
+def by_heads(
+    work: Callable[[tuple[Rows, ...], Rows], tuple[Rows, Rows]],
+    leading: tuple[int, ...],
+    arrays: Sequence[Tensor],
+    memory: Memory,
+) -> tuple[Sums, Memory]:
+    """Return what `work` answers: outputs, and the memory at the end.
+
+    `work` gets queries, keys, values, gates and memory with one axis for
+    the leading ones, and no NaN or inf; what those spoil becomes NaN.
+    """
+    (memory,) = flat(leading, memory)
+    arrays, spoiled = without_poison(*flat(leading, *arrays))
+    output, memory = work(arrays, memory)
+    if spoiled is not None:
+        hidden = spoiled.output[..., : output.shape[-1]]
+        output = output.masked_fill(hidden, math.nan)
+        memory = memory.masked_fill(spoiled.memory, math.nan)
+    return (
+        output.reshape(*leading, *output.shape[1:]),
+        memory.reshape(*leading, *memory.shape[1:]),
+    )

@@ -180,7 +180,7 @@ def chunked_attention(
     before it, by the state at its start.
 
     Source: Hua et al. (2022), "Transformer Quality in Linear Time",
-    section 3.2; Sun et al. (2023), "Retentive Network", section 2.3.
+    section 3.2; Sun et al. (2023), "Retentive Network", eq. 7.
 
     Examples
     --------
@@ -227,11 +227,18 @@ def _features(
     require_equal("dim", q=q.shape[-1], k=k.shape[-1])
     require_equal("keys", k=k.shape[-2], v=v.shape[-2])
     require_broadcast(q=q.shape[:-2], k=k.shape[:-2], v=v.shape[:-2])
-    return (
-        real("features", feature_map(q)),
-        real("features", feature_map(k)),
-        v,
-    )
+    return _mapped(q, feature_map), _mapped(k, feature_map), v
+
+
+def _mapped(x: Array, feature_map: Map) -> Array:
+    """Return the features of queries or keys."""
+    features = real("features", feature_map(x), "steps dim")
+    if features.shape[:-1] != x.shape[:-1]:
+        raise ValueError(
+            "feature_map must keep all axes but the last: "
+            f"got shape {features.shape} from {x.shape}"
+        )
+    return features
 
 
 def _start(
@@ -241,12 +248,13 @@ def _start(
     if state is None:
         memory = starting_memory(None, q, k, v)
         return memory, np.zeros(memory.shape[:-1])
+    if not isinstance(state, State):
+        raise TypeError(f"state must be a State: got {type(state).__name__}")
     memory = starting_memory(state.memory, q, k, v)
     total = real("total", state.total, "dim")
-    if total.shape[-1] != k.shape[-1]:
+    if total.shape != np.shape(state.memory)[:-1]:
         raise ValueError(
-            f"total must have axes (..., dim) = (..., {k.shape[-1]}): "
-            f"got {total.shape}"
+            "total must have the shape of memory without its last axis: "
+            f"got total {total.shape}, memory {np.shape(state.memory)}"
         )
-    require_broadcast(memory=memory.shape[:-2], total=total.shape[:-1])
     return memory, np.broadcast_to(total, memory.shape[:-1]).copy()

@@ -29,6 +29,7 @@ from attncourse.reference.linear_parts import (
     checked_steps,
     chunks,
     decayed_products,
+    leading_axes,
     log_decays,
     starting_memory,
 )
@@ -81,6 +82,7 @@ def parallel_retention(
     """
     q, k, v = checked_steps(q, k, v)
     g = checked_log_decay(log_decay, k)
+    leading_axes(q, k, v, g)  # must broadcast
     return causal_sums(decayed_products(q, k, g), v)
 
 

@@ -24,6 +24,7 @@ from attncourse.reference.linear_parts import (
     checked_log_decay,
     checked_steps,
     chunks,
+    leading_axes,
     log_decays,
     starting_memory,
 )
@@ -67,6 +68,7 @@ def parallel_delta_rule(
     """
     q, k, v = checked_steps(q, k, v)
     write, g = _checked_gates(gates, k)
+    leading_axes(q, k, v, g, write)  # must broadcast
     left = np.exp(log_decays(g))[..., 0]
     pseudo = _pseudo_values(k, v, write, left)
     return causal_sums(_products(q, k) * left, pseudo)
@@ -190,6 +192,8 @@ def _products(q: Array, k: Array) -> Array:
 
 def _checked_gates(gates: Gates, k: Array) -> tuple[Array, Array]:
     """Return strengths and logarithms of shape (..., steps, 1)."""
+    if not isinstance(gates, Gates):
+        raise TypeError(f"gates must be Gates: got {type(gates).__name__}")
     steps = k.shape[-2]
     write = real("write", gates.write, "steps")
     logs = real("log_decay", gates.log_decay, "steps")

@@ -15,6 +15,9 @@ from attncourse.shapes import (
     require_equal,
 )
 
+# The rest is for the siblings of this module.
+__all__ = ["causal_sums", "decayed_products", "log_decays"]
+
 # A recurrence takes a query, a key and a value at every step.
 Features = Float[Array, "*#batch steps dim"]
 Values = Float[Array, "*#batch steps value_dim"]
@@ -34,8 +37,8 @@ def log_decays(log_decay: LogDecay) -> Float[Array, "*batch steps steps dim"]:
     Sums are never subtracted from one another, so a gate of zero, whose
     logarithm is minus infinity, is allowed.
 
-    Source: Dao & Gu (2024), "Transformers are SSMs", section 6 (the
-    1-semiseparable matrix and its stable computation).
+    Source: Dao & Gu (2024), "Transformers are SSMs", section 6 (segment
+    sums).
 
     Examples
     --------
@@ -67,7 +70,11 @@ def decayed_products(
     [[2.0, 0.0], [2.0, 3.0]]
     """
     q, k = real("q", q, "steps dim"), real("k", k, "steps dim")
-    left = np.exp(log_decays(log_decay))  # steps steps dim
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
+    require_equal("steps", q=q.shape[-2], k=k.shape[-2])
+    g = checked_log_decay(log_decay, k)
+    require_broadcast(q=q.shape[:-2], k=k.shape[:-2], log_decay=g.shape[:-2])
+    left = np.exp(log_decays(g))  # steps steps dim
     return np.sum(q[..., :, None, :] * k[..., None, :, :] * left, axis=-1)
 
 
@@ -92,6 +99,7 @@ def causal_sums(
     weights = real("weights", weights, "queries keys")
     rows = real("rows", rows, "keys value_dim")
     queries, keys = weights.shape[-2:]
+    require_equal("keys", weights=keys, rows=rows.shape[-2])
     leading = require_broadcast(
         weights=weights.shape[:-2], rows=rows.shape[:-2]
     )
@@ -106,9 +114,6 @@ def causal_sums(
 
 def checked_steps(q: Any, k: Any, v: Any) -> tuple[Array, Array, Array]:
     """Return queries, keys and values of the same steps as float64.
-
-    Source: the arguments of Katharopoulos et al. (2020), eqs. 16 to
-    20.
 
     Examples
     --------
@@ -125,9 +130,6 @@ def checked_steps(q: Any, k: Any, v: Any) -> tuple[Array, Array, Array]:
 
 def checked_log_decay(log_decay: Any, k: Array) -> Array:
     """Return the logarithms of the gates, one for each step of `k`.
-
-    Source: the gates of Yang et al. (2024), "Gated Linear Attention",
-    section 4.1.
 
     Examples
     --------
@@ -148,23 +150,26 @@ def checked_log_decay(log_decay: Any, k: Array) -> Array:
     return np.broadcast_to(g, (*g.shape[:-2], k.shape[-2], g.shape[-1]))
 
 
+def leading_axes(*arrays: Array) -> tuple[int, ...]:
+    """Return the leading axes of queries, keys, values and gates together."""
+    names = ("q", "k", "v", "log_decay", "write")
+    return require_broadcast(
+        **{n: x.shape[:-2] for n, x in zip(names, arrays, strict=False)}
+    )
+
+
 def starting_memory(memory: Any, *arrays: Array) -> Array:
     """Return the memory to begin with, zeros for None, as a fresh array.
 
     `arrays` are queries, keys and values, and the gates if there are any;
     the memory gets their leading axes.
 
-    Source: the state of Katharopoulos et al. (2020), eqs. 16 to 18.
-
     Examples
     --------
     >>> starting_memory(None, *np.zeros((3, 5, 2))).tolist()
     [[0.0, 0.0], [0.0, 0.0]]
     """
-    names = ("q", "k", "v", "log_decay", "write")
-    leading = require_broadcast(
-        **{n: x.shape[:-2] for n, x in zip(names, arrays, strict=False)}
-    )
+    leading = leading_axes(*arrays)
     shape = (arrays[1].shape[-1], arrays[2].shape[-1])
     if memory is None:
         return np.zeros((*leading, *shape))
@@ -180,9 +185,6 @@ def starting_memory(memory: Any, *arrays: Array) -> Array:
 
 def chunks(steps: int, chunk: int) -> list[slice]:
     """Return slices that cut the steps into chunks; the last may be short.
-
-    Source: the chunks of Sun et al. (2023), "Retentive Network", section
-    2.3.
 
     Examples
     --------

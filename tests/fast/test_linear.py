@@ -399,10 +399,12 @@ def test_a_query_without_weight_gets_zeros_and_finite_gradients():
 @each_family
 @pytest.mark.parametrize("poison", [torch.nan, torch.inf])
 @pytest.mark.parametrize("spoiled", [1, 2])
+@pytest.mark.parametrize("form", ["recurrent", "chunked"])
 def test_the_future_has_no_influence_on_past_or_gradients(
-    family, poison, spoiled
+    family, poison, spoiled, form
 ):
     chunked = functools.partial(family[1], chunk=4)
+    work = family[0] if form == "recurrent" else chunked
     results = []
     for bad in (False, True):
         arrays = triple(21)
@@ -410,7 +412,7 @@ def test_the_future_has_no_influence_on_past_or_gradients(
             arrays[spoiled][1, 4] = poison
             arrays[0][0, 5] = poison  # a query of its own
         inputs = leaves(*arrays)
-        output, state = chunked(*inputs)
+        output, state = work(*inputs)
         if bad:
             assert output[1, 4:].isnan().all()
             assert output[0, 5].isnan().all()
@@ -424,6 +426,24 @@ def test_the_future_has_no_influence_on_past_or_gradients(
     for clean, touched in zip(*results, strict=True):
         assert torch.isfinite(clean).all()
         torch.testing.assert_close(touched, clean)
+
+
+def test_a_memory_that_outgrows_its_type_leaves_the_past_alone():
+    q, k, v = triple(39, steps=64, dim=8, dtype=torch.float32)
+    gates = Gates(torch.ones(1))  # keys longer than one: it explodes
+    truth, _ = plain_delta.recurrent_delta_rule(
+        *(x.double() for x in (q, 4 * k, v)), as_arrays(gates)
+    )
+    output, memory = linear_delta.chunked_delta_rule(q, 4 * k, v, gates)
+    assert not torch.isfinite(output[:, -1]).any()
+    assert not torch.isfinite(memory).any()
+    assert np.abs(truth[:, -1]).min() > 3e38  # and rightly so
+    early = np.abs(truth).max(axis=(0, 2)) < 1e30
+    assert 5 < early.sum() < 60
+    for ours, right in zip(
+        output[:, early].unbind(1), truth[:, early].swapaxes(0, 1), strict=True
+    ):
+        np.testing.assert_allclose(ours, right, atol=1e-3 * right.max())
 
 
 def test_a_gate_that_is_not_a_number_spoils_what_follows():
@@ -707,6 +727,34 @@ Q, K, V = triple(34)
             ValueError,
             r"total must have the shape of memory without its last axis: "
             r"got total \(4,\), memory \(3, 5\)",
+        ),
+        (
+            lambda: linear.recurrent_attention(Q, K, V, state=(Q, K)),
+            TypeError,
+            "state must be a State: got tuple",
+        ),
+        (
+            lambda: linear.attention(Q, K, V, feature_map=torch.sum),
+            ValueError,
+            r"features must have axes \(..., steps, dim\): got shape \(\)",
+        ),
+        (
+            lambda: linear.chunked_attention(
+                Q, K, V, feature_map=lambda x: x[:, 1:]
+            ),
+            ValueError,
+            "feature_map must keep all axes but the last: "
+            r"got shape \(2, 6, 3\) from \(2, 7, 3\)",
+        ),
+        (
+            lambda: linear.elu_plus_one([1.0]),
+            TypeError,
+            "x must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: linear_delta.chunked_delta_rule(Q, K, V, torch.ones(7)),
+            TypeError,
+            "gates must be Gates: got Tensor",
         ),
         (
             lambda: linear_decay.chunked_retention(

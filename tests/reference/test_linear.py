@@ -634,14 +634,76 @@ Q, K, V = triple(24)
                 Q, K, V, state=State(np.ones((3, 5)), np.ones(4))
             ),
             ValueError,
-            r"total must have axes \(..., dim\) = \(..., 3\): got \(4,\)",
+            "total must have the shape of memory without its last axis: "
+            r"got total \(4,\), memory \(3, 5\)",
         ),
         (
             lambda: linear.recurrent_attention(
                 Q, K, V, state=State(np.ones((3, 5)), np.ones((4, 3)))
             ),
             ValueError,
-            "leading axes of memory and total must broadcast",
+            r"got total \(4, 3\), memory \(3, 5\)",
+        ),
+        (
+            lambda: linear.chunked_attention(
+                Q[0], K[0], V[0], state=(np.ones((3, 5)), np.ones(3))
+            ),
+            TypeError,
+            "state must be a State: got tuple",
+        ),
+        (
+            lambda: linear.attention(Q, K, V, feature_map=np.sum),
+            ValueError,
+            r"features must have axes \(..., steps, dim\): got shape \(\)",
+        ),
+        (
+            lambda: linear.causal_attention(
+                Q, K, V, feature_map=lambda x: x[:, 1:]
+            ),
+            ValueError,
+            "feature_map must keep all axes but the last: "
+            r"got shape \(2, 6, 3\) from \(2, 7, 3\)",
+        ),
+        (
+            lambda: causal_sums(np.ones((2, 3)), np.ones((4, 1))),
+            ValueError,
+            "weights and rows must agree in keys: got weights=3, rows=4",
+        ),
+        (
+            lambda: decayed_products(Q, K[:, :6], G),
+            ValueError,
+            "q and k must agree in steps: got q=7, k=6",
+        ),
+        (
+            lambda: decayed_products(Q, K[..., :2], G),
+            ValueError,
+            "q and k must agree in dim: got q=3, k=2",
+        ),
+        (
+            lambda: decayed_products(Q, K[0], G[[0, 1, 0]]),
+            ValueError,
+            "leading axes of q and k and log_decay must broadcast: "
+            r"got q \(2,\), k \(\), log_decay \(3,\)",
+        ),
+        (
+            lambda: linear_decay.parallel_retention(
+                Q, K[0], V, log_decay=G[[0, 1, 0]]
+            ),
+            ValueError,
+            "leading axes of q and k and v and log_decay must broadcast",
+        ),
+        (
+            lambda: linear_delta.parallel_delta_rule(
+                Q[0], K[0], V[0], Gates(WRITE, np.zeros((3, 1)))
+            ),
+            ValueError,
+            "leading axes of q and k and v and log_decay and write must "
+            "broadcast",
+        ),
+        (
+            lambda: linear_delta.recurrent_delta_rule(Q, K, V, WRITE),
+            TypeError,
+            "gates must be Gates: got ndarray",
         ),
         (
             lambda: starting_memory(np.ones((4, 3, 5)), Q, K, V),

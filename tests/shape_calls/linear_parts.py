@@ -7,7 +7,6 @@ Q, K, V = (
     RNG.normal(size=shape) for shape in ((2, 7, 5), (2, 7, 5), (2, 7, 11))
 )
 G = -RNG.random(size=(2, 7, 5))
-MEMORY = RNG.normal(size=(3, 1, 5, 11))
 CALLS = {
     "linear_parts.log_decays": [((G,), {}), ((G[0],), {})],
     "linear_parts.decayed_products": [
@@ -18,11 +17,4 @@ CALLS = {
         ((RNG.normal(size=(2, 3, 7)), V), {}),
         ((RNG.normal(size=(7, 7)), V), {}),
     ],
-    "linear_parts.checked_steps": [((Q, K, V), {})],
-    "linear_parts.checked_log_decay": [((G[:, :1], K), {})],
-    "linear_parts.starting_memory": [
-        ((None, Q, K, V), {}),
-        ((MEMORY, Q, K, V, G), {}),
-    ],
-    "linear_parts.chunks": [((7, 3), {})],
 }
