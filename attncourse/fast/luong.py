@@ -14,6 +14,12 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from attncourse.fast.luong_local import (
+    monotonic_attention,
+    predicted_positions,
+    predictive_attention,
+    window,
+)
 from attncourse.fast.luong_modules import (
     ConcatScore,
     DotScore,
@@ -29,13 +35,16 @@ from attncourse.fast.luong_parts import (
     average_memory,
     concat_scores,
     global_attention,
-    monotonic_attention,
-    predicted_positions,
-    predictive_attention,
-    window,
 )
-from attncourse.fast.recurrent_parts import Decoded, State, TokenMask, move
-from attncourse.shapes import count, require_equal
+from attncourse.fast.recurrent_parts import Decoded, State, move
+from attncourse.fast.recurrent_tokens import (
+    TokenMask,
+    masked_tokens,
+    require_floating,
+    side_by_side,
+    whole_tokens,
+)
+from attncourse.shapes import count, require_broadcast, require_equal
 
 __all__ = [
     "Carried",
@@ -113,21 +122,30 @@ class LuongDecoder(nn.Module):
         attention: nn.Module,
     ):
         super().__init__()
+        width = count("width", width)
         self.embedding = nn.Embedding(
             count("vocabulary", vocabulary), count("embed_width", embed_width)
         )
         self.cell = nn.GRUCell(embed_width + width, width)
         self.attention = attention
-        self.join = nn.Linear(memory_width + width, width, bias=False)
+        both = count("memory_width", memory_width) + width
+        self.join = nn.Linear(both, width, bias=False)
         self.output = nn.Linear(width, vocabulary, bias=False)
 
     def begin(
         self, state: State, memory: Memory, *, mask: TokenMask | None = None
     ) -> tuple[View, Carried]:
         """Return what every step sees, and what the first takes over."""
+        width = self.cell.hidden_size
+        require_floating("state", state, "width")
+        require_equal("width", state=state.shape[-1], cell=width)
+        require_floating("memory", memory, "keys memory_width")
+        joined = {"memory": memory.shape[-1] + width}
+        require_equal("width", **joined, join=self.join.in_features)
         if mask is not None:
-            require_equal("keys", memory=memory.shape[-2], mask=mask.shape[-1])
-            memory = torch.where(mask[..., None], memory, 0.0)
+            memory, mask = masked_tokens(
+                memory, mask, name="memory", axis="keys"
+            )
             mask = mask[..., None, :]
         return View(memory, mask), Carried(state, torch.zeros_like(state), 0)
 
@@ -135,6 +153,8 @@ class LuongDecoder(nn.Module):
         self, tokens: Int[Tensor, "*#batch"], view: View, carried: Carried
     ) -> tuple[Tensor, Carried, Tensor]:
         """Return logits, what the next step takes over, the alignment."""
+        vocabulary = self.embedding.num_embeddings
+        tokens = whole_tokens("tokens", tokens, vocabulary=vocabulary)
         embedded = self.embedding(tokens)
         carried, alignment = self._move(embedded, view, carried)
         return self.output(carried.attentional), carried, alignment
@@ -148,13 +168,19 @@ class LuongDecoder(nn.Module):
         mask: TokenMask | None = None,
     ) -> Decoded:
         """Return logits (..., targets, vocabulary) and all alignments."""
+        vocabulary = self.embedding.num_embeddings
+        tokens = whole_tokens(
+            "tokens", tokens, "targets", vocabulary=vocabulary
+        )
         targets = tokens.shape[-1]
         if not targets:  # one look, to learn the shapes
             tokens = F.pad(tokens, (0, 1))
         embedded = self.embedding(tokens)  # ... targets embed_width
         view, carried = self.begin(state, memory, mask=mask)
-        batch = torch.broadcast_shapes(
-            tokens.shape[:-1], state.shape[:-1], view.memory.shape[:-2]
+        batch = require_broadcast(
+            tokens=tuple(tokens.shape[:-1]),
+            state=tuple(state.shape[:-1]),
+            memory=tuple(view.memory.shape[:-2]),
         )
         carried = Carried(
             carried.state.expand(*batch, -1),
@@ -174,10 +200,8 @@ class LuongDecoder(nn.Module):
         self, embedded: Tensor, view: View, carried: Carried
     ) -> tuple[Carried, Tensor]:
         """Return what the next step takes over, and where this one looked."""
-        fed = carried.attentional
-        batch = torch.broadcast_shapes(embedded.shape[:-1], fed.shape[:-1])
-        parts = [x.expand(*batch, -1) for x in (embedded, fed)]
-        state = move(self.cell, torch.cat(parts, dim=-1), carried.state)
+        x = side_by_side(tokens=embedded, fed=carried.attentional)
+        state = move(self.cell, x, carried.state)
         position = torch.full((1,), carried.position, device=state.device)
         read = self.attention(
             state[..., None, :], view.memory, position, mask=view.mask

@@ -12,6 +12,7 @@ from attncourse.fast import luong as layers
 from attncourse.fast.recurrent_convert import array, cell_weights
 from attncourse.reference import luong as reference
 from attncourse.reference import luong_decoder, luong_local
+from attncourse.shapes import boolean, real
 
 
 def to_reference(decoder: layers.LuongDecoder) -> luong_decoder.LuongWeights:
@@ -27,6 +28,10 @@ def to_reference(decoder: layers.LuongDecoder) -> luong_decoder.LuongWeights:
     ... ).w_attentional.shape
     (6, 3)
     """
+    if not isinstance(decoder, layers.LuongDecoder):
+        raise TypeError(
+            f"the decoder must be a LuongDecoder: got {type(decoder).__name__}"
+        )
     return luong_decoder.LuongWeights(
         array(decoder.embedding.weight),
         cell_weights(decoder.cell),
@@ -56,10 +61,16 @@ def reference_attention(
     >>> attend(np.zeros((1, 2)), np.zeros(1)).context.tolist()
     [[0.5, 0.5]]
     """
-    keys = np.shape(memory)[-2]
+    kinds = layers.GlobalAttention, layers.MonotonicAttention
+    if not isinstance(attention, kinds):
+        raise TypeError(
+            "the attention must be one of Luong's three: "
+            f"got {type(attention).__name__}"
+        )
+    keys = real("memory", memory, "keys memory_width").shape[-2]
     rows, lengths = None, np.array(keys)
     if mask is not None:
-        mask = np.asarray(mask)
+        mask = boolean("mask", mask, "keys")
         rows, lengths = mask[..., None, :], np.sum(mask, axis=-1)
 
     def attend(q: Any, positions: Any) -> reference.Reading:

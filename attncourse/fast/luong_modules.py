@@ -9,6 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attncourse.fast.luong_local import (
+    monotonic_attention,
+    predicted_positions,
+    predictive_attention,
+)
 from attncourse.fast.luong_parts import (
     Keys,
     Mask,
@@ -18,11 +23,10 @@ from attncourse.fast.luong_parts import (
     Scores,
     concat_scores,
     global_attention,
-    monotonic_attention,
-    predicted_positions,
-    predictive_attention,
+    require_pair,
 )
-from attncourse.shapes import count, require_equal
+from attncourse.fast.recurrent_tokens import require_boolean, require_floating
+from attncourse.shapes import count, require_broadcast, require_equal
 
 
 class DotScore(nn.Module):
@@ -40,6 +44,7 @@ class DotScore(nn.Module):
 
     def forward(self, q: Queries, k: Keys) -> Scores:
         """Return the scores, (..., queries, keys)."""
+        require_pair(q, k)
         require_equal("dim", q=q.shape[-1], k=k.shape[-1])
         return q @ k.mT
 
@@ -59,10 +64,14 @@ class GeneralScore(nn.Module):
 
     def __init__(self, width: int, memory_width: int):
         super().__init__()
+        width, memory_width = _widths(width, memory_width)
         self.map = nn.Linear(width, memory_width, bias=False)
 
     def forward(self, q: Queries, k: Keys) -> Scores:
         """Return the scores, (..., queries, keys)."""
+        require_pair(q, k)
+        require_equal("dim", q=q.shape[-1], map=self.map.in_features)
+        require_equal("memory_width", k=k.shape[-1], map=self.map.out_features)
         return self.map(q) @ k.mT
 
 
@@ -82,6 +91,8 @@ class ConcatScore(nn.Module):
 
     def __init__(self, width: int, memory_width: int, *, hidden: int):
         super().__init__()
+        width, memory_width = _widths(width, memory_width)
+        hidden = count("hidden", hidden)
         self.map = nn.Linear(width + memory_width, hidden, bias=False)
         self.score = nn.Linear(hidden, 1, bias=False)
 
@@ -121,6 +132,7 @@ class GlobalAttention(nn.Module):
         mask: Mask | None = None,
     ) -> Reading:
         """Return what is read; where the decoder stands does not matter."""
+        memory = _seen(memory, mask)
         return global_attention(self.score(q, memory), memory, mask=mask)
 
 
@@ -157,6 +169,7 @@ class MonotonicAttention(nn.Module):
         mask: Mask | None = None,
     ) -> Reading:
         """Return what is read about `positions`, shape (..., queries)."""
+        memory = _seen(memory, mask)
         return monotonic_attention(
             self.score(q, memory),
             memory,
@@ -197,6 +210,7 @@ class PredictiveAttention(MonotonicAttention):
         self, score: nn.Module, *, half_width: int, width: int, hidden: int
     ):
         super().__init__(score, half_width=count("half_width", half_width))
+        width, hidden = count("width", width), count("hidden", hidden)
         self.map = nn.Linear(width, hidden, bias=False)
         self.place = nn.Linear(hidden, 1, bias=False)
 
@@ -210,8 +224,10 @@ class PredictiveAttention(MonotonicAttention):
     ) -> Reading:
         """Return what is read; the decoder's own position does not matter.
 
-        S is the number of keys that `mask`, (..., 1, keys), allows.
+        S is the number of keys that `mask`, (..., 1, keys), allows; they
+        are the first ones.
         """
+        memory = _seen(memory, mask)
         lengths = (
             torch.tensor(memory.shape[-2], device=q.device)
             if mask is None
@@ -227,3 +243,23 @@ class PredictiveAttention(MonotonicAttention):
             half_width=self.half_width,
             mask=mask,
         )
+
+
+def _seen(memory: Memory, mask: Mask | None) -> Memory:
+    """Return the annotations, zero where no query may look.
+
+    A score that is hidden later would still pass NaN to a gradient.
+    """
+    require_floating("memory", memory, "keys memory_width")
+    if mask is None:
+        return memory
+    require_boolean(mask, "queries keys")
+    require_equal("keys", memory=memory.shape[-2], mask=mask.shape[-1])
+    require_broadcast(
+        memory=tuple(memory.shape[:-2]), mask=tuple(mask.shape[:-2])
+    )
+    return torch.where(mask.any(dim=-2)[..., None], memory, 0.0)
+
+
+def _widths(width: int, memory_width: int) -> tuple[int, int]:
+    return count("width", width), count("memory_width", memory_width)

@@ -1,7 +1,7 @@
-"""Scores, global and local attention of a decoder, in torch.
+"""Scores and global attention of a decoder, in torch.
 
-The functions have the contracts of `attncourse.reference.luong` and
-`luong_local`, are differentiable and keep dtype and device.
+The functions have the contracts of `attncourse.reference.luong`, are
+differentiable and keep dtype and device.
 """
 
 from __future__ import annotations
@@ -12,23 +12,32 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attncourse.fast.masks import combine_masks
+from attncourse.fast.recurrent_tokens import (
+    require_boolean,
+    require_floating,
+)
 from attncourse.fast.softmax import masked_softmax
 from attncourse.shapes import (
     KEYS,
     QUERIES,
     SCORES,
-    count,
     require_broadcast,
     require_equal,
 )
+
+__all__ = [  # the others are checks
+    "Reading",
+    "attentional_state",
+    "average_memory",
+    "concat_scores",
+    "global_attention",
+]
 
 Queries = Float[Tensor, QUERIES]
 Keys = Float[Tensor, KEYS]
 Scores = Float[Tensor, SCORES]
 Mask = Bool[Tensor, "*#batch #queries #keys"]
 Memory = Float[Tensor, "*#batch keys memory_width"]
-Places = Float[Tensor, "*#batch queries"]
 
 
 class Reading(NamedTuple):
@@ -51,6 +60,10 @@ def concat_scores(q: Queries, k: Keys, w: Tensor, v_score: Tensor) -> Scores:
     >>> concat_scores(q, k, w, torch.ones(4)).shape
     torch.Size([3, 7])
     """
+    require_pair(q, k)
+    require_matrix("w", w, "both_dims hidden")
+    require_floating("v_score", v_score, "hidden")
+    require_equal("hidden", w=w.shape[1], v_score=v_score.shape[-1])
     width = q.shape[-1]
     if len(w) != width + k.shape[-1]:
         raise ValueError(
@@ -80,15 +93,12 @@ def average_memory(
     >>> average_memory(weights, torch.tensor([[4.0], [6.0]])).tolist()
     [[4.0]]
     """
-    require_equal("keys", weights=weights.shape[-1], memory=memory.shape[-2])
+    _require_fit("weights", weights, memory, mask)
     if mask is None:
         return weights @ memory
-    _require_fit(weights, mask)
-    require_broadcast(
-        weights=tuple(weights.shape[:-2]),
-        memory=tuple(memory.shape[:-2]),
-        mask=tuple(mask.shape[:-2]),
-    )
+    # Unlike `dense.weighted_sum` this never looks at the numbers, so that a
+    # step of a decoder does not wait for its device.
+    weights = torch.where(mask, weights, 0.0)
     if mask.shape[-2] == 1:  # one row for all queries
         return weights @ torch.where(mask.mT, memory, 0.0)
     seen = torch.where(mask[..., None], memory[..., None, :, :], 0.0)
@@ -111,127 +121,20 @@ def global_attention(
     >>> global_attention(torch.zeros(1, 2), memory).context.tolist()
     [[3.0]]
     """
+    _require_fit("scores", scores, memory, mask)
     if mask is None:
         weights = torch.softmax(scores, dim=-1)
     else:
-        _require_fit(scores, mask)
         weights = masked_softmax(scores, mask)
     return Reading(average_memory(weights, memory, mask=mask), weights)
-
-
-def monotonic_attention(
-    scores: Scores,
-    memory: Memory,
-    positions: Tensor,
-    *,
-    half_width: int,
-    mask: Mask | None = None,
-) -> Reading:
-    r"""Return what each query reads within a window: local-m.
-
-    .. math:: a_i = \mathrm{softmax}_{\,|j - p_i| \le D}(S_i), \qquad
-              p_i = i
-
-    Source: as in `reference.luong_local.monotonic_attention`.
-
-    Examples
-    --------
-    >>> memory = torch.tensor([[2.0], [4.0], [8.0]])
-    >>> monotonic_attention(
-    ...     torch.zeros(2, 3), memory, torch.tensor([0, 2]), half_width=1
-    ... ).context.tolist()
-    [[3.0], [6.0]]
-    """
-    near = _near(scores, positions, half_width, mask)
-    return global_attention(scores, memory, mask=near)
-
-
-def predictive_attention(
-    scores: Scores,
-    memory: Memory,
-    positions: Places,
-    *,
-    half_width: int,
-    mask: Mask | None = None,
-) -> Reading:
-    r"""Return what each query reads around a predicted place: local-p.
-
-    .. math:: a_{ij} = \mathrm{softmax}_{\,|l - p_i| \le D}(S_i)_j
-              \, \exp\left(-\frac{(j - p_i)^2}{2 \sigma^2}\right),
-              \qquad \sigma = D / 2
-
-    The gradient of the positions comes through the Gaussian.
-
-    Source: as in `reference.luong_local.predictive_attention`.
-
-    Examples
-    --------
-    >>> read = predictive_attention(
-    ...     torch.zeros(1, 2), torch.eye(2), torch.zeros(1), half_width=1
-    ... )
-    >>> [round(each, 3) for each in read.weights[0].tolist()]
-    [0.5, 0.068]
-    """
-    sigma = count("half_width", half_width) / 2
-    near = _near(scores, positions, half_width, mask)
-    weights = masked_softmax(scores, near)
-    places = torch.arange(scores.shape[-1], device=scores.device)
-    apart = places - positions[..., None]
-    gaussian = torch.exp(-(apart**2) / (2 * sigma**2))
-    weights = weights * gaussian.to(weights.dtype)
-    return Reading(average_memory(weights, memory, mask=near), weights)
-
-
-def predicted_positions(
-    q: Queries, w: Tensor, v: Tensor, *, lengths: Tensor
-) -> Places:
-    r"""Return where in the source each query expects what it needs.
-
-    .. math:: p_i = S \cdot \mathrm{sigmoid}(v^\top \tanh(W^\top q_i))
-
-    Positions are float32 at least.
-
-    Source: as in `reference.luong_local.predicted_positions`.
-
-    Examples
-    --------
-    >>> w, v, lengths = torch.zeros(3, 2), torch.ones(2), torch.tensor(8)
-    >>> predicted_positions(torch.ones(1, 3), w, v, lengths=lengths).tolist()
-    [4.0]
-    """
-    require_equal("dim", q=q.shape[-1], w=w.shape[0])
-    require_equal("hidden", w=w.shape[1], v=v.shape[0])
-    share = torch.sigmoid(torch.tanh(q @ w) @ v)
-    # Half precision cannot tell position 300 from 301.
-    wide = torch.promote_types(share.dtype, torch.float32)
-    return lengths[..., None] * share.to(wide)
-
-
-def window(
-    positions: Tensor, *, keys: int, half_width: int
-) -> Bool[Tensor, "*#batch queries keys"]:
-    r"""Return True at the keys within D of each query's position.
-
-    .. math:: M_{ij} = [\, |j - p_i| \le D \,]
-
-    Source: as in `reference.luong_local.window`.
-
-    Examples
-    --------
-    >>> places = torch.tensor([0.5, 3.0])
-    >>> window(places, keys=4, half_width=1).int().tolist()
-    [[1, 1, 0, 0], [0, 0, 1, 1]]
-    """
-    half_width = count("half_width", half_width, least=0)
-    keys = count("keys", keys, least=0)
-    places = torch.arange(keys, device=positions.device)
-    return (places - positions[..., None]).abs() <= half_width
 
 
 def attentional_state(state: Tensor, context: Tensor, w: Tensor) -> Tensor:
     r"""Return what the next word is predicted from.
 
     .. math:: \tilde h = \tanh(W_c^\top [c ; h])
+
+    The averaged annotations join the state, never the weights.
 
     Source: as in `reference.luong.attentional_state`.
 
@@ -241,6 +144,12 @@ def attentional_state(state: Tensor, context: Tensor, w: Tensor) -> Tensor:
     >>> attentional_state(*parts, torch.ones(8, 7)).shape
     torch.Size([2, 7])
     """
+    require_floating("state", state, "width")
+    require_floating("context", context, "memory_width")
+    require_matrix("w", w, "both_widths attentional_width")
+    require_broadcast(
+        context=tuple(context.shape[:-1]), state=tuple(state.shape[:-1])
+    )
     widths = context.shape[-1], state.shape[-1]
     if len(w) != sum(widths):
         raise ValueError(
@@ -250,20 +159,39 @@ def attentional_state(state: Tensor, context: Tensor, w: Tensor) -> Tensor:
     return torch.tanh(context @ w[: widths[0]] + state @ w[widths[0] :])
 
 
-def _near(
-    scores: Scores, positions: Tensor, half_width: int, mask: Mask | None
-) -> Mask:
-    """Return where both the window and the mask allow a look."""
-    near = window(positions, keys=scores.shape[-1], half_width=half_width)
-    require_equal("queries", scores=scores.shape[-2], positions=near.shape[-2])
-    return near if mask is None else combine_masks(near, mask)
+def require_pair(q: Queries, k: Keys) -> None:
+    """Require queries and keys whose leading axes broadcast."""
+    require_floating("q", q, "queries dim")
+    require_floating("k", k, "keys dim")
+    require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
 
 
-def _require_fit(scores: Scores, mask: Mask) -> None:
-    for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
-        if have not in (1, want):
-            raise ValueError(
-                "mask must fit the scores, shape (..., queries, keys) = "
-                f"(..., {scores.shape[-2]}, {scores.shape[-1]}): "
-                f"got {tuple(mask.shape)}"
-            )
+def require_matrix(name: str, value: Tensor, axes: str) -> None:
+    """Require a floating-point tensor with two axes."""
+    require_floating(name, value, axes)
+    if value.ndim != 2:
+        raise ValueError(
+            f"{name} must have two axes: got shape {tuple(value.shape)}"
+        )
+
+
+def _require_fit(
+    name: str, scores: Scores, memory: Memory, mask: Mask | None
+) -> None:
+    """Require what fits together; `name` is what the scores are called."""
+    require_floating(name, scores, "queries keys")
+    require_floating("memory", memory, "keys memory_width")
+    keys = {name: scores.shape[-1], "memory": memory.shape[-2]}
+    require_equal("keys", **keys)
+    shapes = {name: scores, "memory": memory}
+    if mask is not None:
+        require_boolean(mask, "queries keys")
+        shapes["mask"] = mask
+        for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
+            if have not in (1, want):
+                queries, keys = scores.shape[-2:]
+                raise ValueError(
+                    f"mask must fit the {name}, shape (..., queries, keys) = "
+                    f"(..., {queries}, {keys}): got {tuple(mask.shape)}"
+                )
+    require_broadcast(**{n: tuple(x.shape[:-2]) for n, x in shapes.items()})

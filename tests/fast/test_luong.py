@@ -198,6 +198,74 @@ def test_what_may_not_be_seen_has_neither_influence_nor_gradient(poison):
         assert not soiled.grad[:, 4:].any()
 
 
+def test_a_weight_at_a_forbidden_place_counts_for_nothing():
+    memory, mask = draw(30, 7, 5), torch.arange(7)[None] < 4
+    weights = torch.where(mask, 1.0, torch.nan).expand(3, 7).double()
+    weights = weights.clone().requires_grad_()
+    read = fast.average_memory(weights, memory, mask=mask)
+    close(read, memory[:4].sum(dim=0).expand(3, 5))
+    read.sum().backward()
+    assert not weights.grad[:, 4:].any()
+    batch = torch.stack([mask.expand(3, 7), ~mask.expand(3, 7)])
+    both = fast.average_memory(torch.ones(3, 7).double(), memory, mask=batch)
+    close(both[1], memory[4:].sum(dim=0).expand(3, 5))
+
+
+@pytest.mark.parametrize("poison", [torch.nan, torch.inf])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("score", SCORES)
+def test_padding_has_no_influence_on_an_attention(attention, score, poison):
+    module = decoder(attention, score).attention
+    mask = torch.arange(7) < torch.tensor([[[4]], [[0]]])
+    q, memory, at = draw(31, 2, 1, 4), draw(32, 2, 7, 4), torch.tensor([1])
+    inputs, found = [q.requires_grad_(), *module.parameters()], []
+    for value in (0.0, poison):
+        here = torch.where(mask.mT, memory, value).requires_grad_()
+        read = module(q, here, at, mask=mask)
+        assert not read.context[1].any()
+        loss = (read.context**2).sum()
+        every = torch.autograd.grad(loss, [here, *inputs], allow_unused=True)
+        assert not every[0][~mask[:, 0]].any()
+        found.append([read.context, read.weights, *every])
+    for clean, spoiled in zip(*found, strict=True):
+        assert (clean is None) or torch.equal(clean, spoiled)
+
+
+def test_windows_far_away_are_as_wide_in_half_precision():
+    at = torch.tensor([258.0], dtype=torch.bfloat16)
+    seen = fast.window(at, keys=262, half_width=1)
+    assert seen.nonzero()[:, 1].tolist() == [257, 258, 259]
+
+
+def test_whole_positions_cost_no_precision():
+    scores, memory = draw(33, 2, 7), draw(34, 7, 5)
+    for at in (torch.tensor([1, 3]), torch.tensor([1.0, 3.0])):
+        read = fast.predictive_attention(scores, memory, at, half_width=2)
+        truth = luong_local.predictive_attention(
+            scores, memory, at, half_width=2
+        )
+        close(read.weights, truth.weights)
+        assert read.weights.dtype == torch.float64
+
+
+@pytest.mark.parametrize("far", [1e30, torch.inf, torch.nan])
+def test_a_place_outside_of_the_source_reads_zeros(far):
+    at = torch.tensor([far, 3.0], requires_grad=True)
+    scores, memory = torch.zeros(2, 7), torch.eye(7)
+    read = fast.predictive_attention(scores, memory, at, half_width=2)
+    assert not read.context[0].any()
+    assert read.context[1].any()
+    read.weights[:, 2].sum().backward()
+    assert at.grad[0] == 0
+    assert at.grad[1] != 0
+
+
+def test_lengths_may_be_one_number():
+    q, w, v = draw(35, 3, 5), draw(36, 5, 2), draw(37, 2)
+    got = fast.predicted_positions(q, w, v, lengths=7)
+    close(got, fast.predicted_positions(q, w, v, lengths=torch.tensor(7)))
+
+
 # --- modules ---------------------------------------------------------------
 
 
@@ -356,7 +424,163 @@ S, M = torch.ones(3, 7), torch.ones(7, 5)
         (
             lambda: fast.global_attention(S, M[:6]),
             ValueError,
+            "scores and memory must agree in keys: got scores=7, memory=6",
+        ),
+        (
+            lambda: fast.average_memory(S, M[:6]),
+            ValueError,
             "weights and memory must agree in keys: got weights=7, memory=6",
+        ),
+        (
+            lambda: fast.average_memory(S.expand(2, 3, 7), M.expand(4, 7, 5)),
+            ValueError,
+            "leading axes of weights and memory must broadcast",
+        ),
+        (
+            lambda: fast.global_attention(S.long(), M),
+            TypeError,
+            "scores must be a floating-point tensor: got torch.int64",
+        ),
+        (
+            lambda: fast.global_attention(S[0], M),
+            ValueError,
+            r"scores must have axes \(..., queries, keys\): got shape \(7,\)",
+        ),
+        (
+            lambda: fast.global_attention(S, M, mask=S[0] > 0),
+            ValueError,
+            r"mask must have axes \(..., queries, keys\): got shape \(7,\)",
+        ),
+        (
+            lambda: fast.window(torch.tensor(1.0), keys=3, half_width=1),
+            ValueError,
+            r"positions must have axes \(..., queries\): got shape \(\)",
+        ),
+        (
+            lambda: fast.window([1.0], keys=3, half_width=1),
+            TypeError,
+            "positions must be a tensor of numbers: got list",
+        ),
+        (
+            lambda: fast.predicted_positions(
+                S, torch.ones(7), torch.ones(2), lengths=7
+            ),
+            ValueError,
+            r"w must have axes \(..., dim, hidden\): got shape \(7,\)",
+        ),
+        (
+            lambda: fast.predicted_positions(
+                S, torch.ones(7, 2), torch.ones(2), lengths=torch.tensor(2.5)
+            ),
+            TypeError,
+            "lengths must be a tensor of whole numbers: got torch.float32",
+        ),
+        (
+            lambda: fast.predicted_positions(
+                S.expand(2, 3, 7),
+                torch.ones(7, 2),
+                torch.ones(2),
+                lengths=torch.tensor([7, 7, 7]),
+            ),
+            ValueError,
+            "leading axes of q and lengths must broadcast",
+        ),
+        (
+            lambda: fast.concat_scores(
+                torch.ones(2, 3, 4),
+                torch.ones(5, 3, 4),
+                torch.ones(8, 2),
+                torch.ones(2),
+            ),
+            ValueError,
+            "leading axes of q and k must broadcast",
+        ),
+        (
+            lambda: fast.concat_scores(
+                S[:, :2], M[:, :2], torch.ones(4, 2), torch.ones(3)
+            ),
+            ValueError,
+            "w and v_score must agree in hidden: got w=2, v_score=3",
+        ),
+        (
+            lambda: fast.attentional_state(
+                torch.ones(2, 3), torch.ones(4, 3), torch.ones(6, 2)
+            ),
+            ValueError,
+            "leading axes of context and state must broadcast",
+        ),
+        (
+            lambda: fast.attentional_state(
+                torch.ones(3), torch.ones(3), torch.ones(6, 2, 2)
+            ),
+            ValueError,
+            r"w must have two axes: got shape \(6, 2, 2\)",
+        ),
+        (
+            lambda: GeneralScore(3, 4)(torch.ones(2, 4), torch.ones(5, 4)),
+            ValueError,
+            "q and map must agree in dim: got q=4, map=3",
+        ),
+        (
+            lambda: GeneralScore(3, 4)(torch.ones(2, 3), torch.ones(5, 3)),
+            ValueError,
+            "k and map must agree in memory_width: got k=3, map=4",
+        ),
+        (
+            lambda: ConcatScore(3, 0, hidden=2),
+            ValueError,
+            "memory_width must be at least 1: got 0",
+        ),
+        (
+            lambda: GlobalAttention(DotScore())(
+                S, M.expand(4, 7, 5), S, mask=S > 0
+            ),
+            ValueError,
+            "q and k must agree in dim: got q=7, k=5",
+        ),
+        (
+            lambda: GlobalAttention(DotScore())(
+                S[:, :5], M, S, mask=S[:, :6] > 0
+            ),
+            ValueError,
+            "memory and mask must agree in keys: got memory=7, mask=6",
+        ),
+        (
+            lambda: to_reference(nn.Linear(2, 3)),
+            TypeError,
+            "the decoder must be a LuongDecoder: got Linear",
+        ),
+        (
+            lambda: reference_attention(nn.Linear(2, 3), M),
+            TypeError,
+            "the attention must be one of Luong's three: got Linear",
+        ),
+        (
+            lambda: decoder()(torch.tensor([11]), draw(1, 4), draw(2, 7, 4)),
+            ValueError,
+            "tokens must lie in the vocabulary, 0 to 10: got 11",
+        ),
+        (
+            lambda: decoder()(torch.tensor(1), draw(1, 4), draw(2, 7, 4)),
+            ValueError,
+            r"tokens must have axes \(..., targets\): got shape \(\)",
+        ),
+        (
+            lambda: decoder()(torch.tensor([1]), draw(1, 5), draw(2, 7, 4)),
+            ValueError,
+            "state and cell must agree in width: got state=5, cell=4",
+        ),
+        (
+            lambda: decoder()(torch.tensor([1]), draw(1, 4), draw(2, 7, 5)),
+            ValueError,
+            "memory and join must agree in width: got memory=9, join=8",
+        ),
+        (
+            lambda: decoder()(
+                torch.tensor([[1], [2]]), draw(1, 3, 4), draw(2, 7, 4)
+            ),
+            ValueError,
+            "leading axes of tokens and state and memory must broadcast",
         ),
         (
             lambda: fast.global_attention(S, M, mask=torch.ones(7, 3) > 0),
