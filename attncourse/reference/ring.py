@@ -4,14 +4,15 @@ Every rank keeps the queries of its own positions. The keys and values
 travel: at each step a rank reads those that it holds, merges what they say
 with what it has heard before, and passes them on to the next rank. After
 as many steps as there are ranks everybody has seen everything, and nobody
-ever held more than one rank's share. Here the ranks are turns of a loop;
-`attncourse.fast.ring` has them as processes.
+has held more than one other rank's share at a time. Here the ranks are
+turns of a loop; `attncourse.fast.ring` has them as processes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.masks import causal_mask
 from attncourse.reference.online import (
     LOWEST,
@@ -186,6 +187,7 @@ def _forward(arrays, *, mask: Mask, ranks: int, deal: Deal) -> Output:
     return unshard([each.output for each in seen], rows)
 
 
+@np.errstate(invalid="ignore")  # NaN that a query sees is no surprise
 def _read(arrays, *, mask: Mask, ranks: int, deal: Deal) -> list[Partial]:
     """Return what all the keys say to the queries of each rank."""
     q, k, v = arrays
@@ -245,6 +247,7 @@ def _backward(
     )
 
 
+@np.errstate(invalid="ignore")
 def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
     """Return what one block of keys adds to the three gradients."""
     scale = 1 / np.sqrt(q.shape[-1])
@@ -255,18 +258,13 @@ def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
     dweights = np.einsum("...qv,...kv->...qk", upstream, v)
     inner = np.sum(upstream * seen.output, axis=-1, keepdims=True)
     dscores = weights * (dweights - inner) * scale
+    dscores, weights = (np.where(allowed, x, 0.0) for x in (dscores, weights))
     turned = [np.swapaxes(x, -1, -2) for x in (dscores, weights)]
     return (
-        _sum_of_rows(dscores, k, allowed),
-        _sum_of_rows(turned[0], q, allowed.T),
-        _sum_of_rows(turned[1], upstream, allowed.T),
+        weighted_sum(dscores, k, mask=allowed),
+        weighted_sum(turned[0], q, mask=allowed.T),
+        weighted_sum(turned[1], upstream, mask=allowed.T),
     )
-
-
-def _sum_of_rows(weights: Array, rows: Array, allowed: Mask) -> Array:
-    """Return sums of `rows`; a forbidden row stays out even if it is NaN."""
-    shares = weights[..., None] * rows[..., None, :, :]  # queries keys dim
-    return np.sum(np.where(allowed[..., None], shares, 0.0), axis=-2)
 
 
 def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:

@@ -120,6 +120,13 @@ def unshard(
     [[1.0], [2.0], [3.0]]
     """
     shards = [real("part", part, "tokens dim") for part in parts]
+    if not shards:
+        raise ValueError("parts must come from at least one rank: got none")
+    others = [(*x.shape[:-2], x.shape[-1]) for x in shards]
+    if len(set(others)) > 1:
+        raise ValueError(
+            f"parts must agree in all axes but tokens: got {others}"
+        )
     have, want = [x.shape[-2] for x in shards], [len(p) for p in positions]
     if have != want:
         raise ValueError(
@@ -179,9 +186,18 @@ def work_per_rank(
 
 def _require_deal(positions: Positions, length: int) -> None:
     """Require that every position is held by one rank and by one only."""
-    held = np.sort(np.concatenate([np.zeros(0, int), *positions]))
-    if not np.array_equal(held, np.arange(length)):
+    held = [np.asarray(each) for each in positions]
+    if any(
+        each.ndim != 1 or (each.size and each.dtype.kind not in "iu")
+        for each in held
+    ):
+        raise TypeError(
+            "positions must be lists of whole numbers, one for each rank: "
+            f"got {[each.tolist() for each in held]}"
+        )
+    together = np.sort(np.concatenate([np.zeros(0, int), *held]))
+    if not np.array_equal(together, np.arange(length)):
         raise ValueError(
             f"positions must deal each of {length} tokens to one rank: "
-            f"got {[np.asarray(each).tolist() for each in positions]}"
+            f"got {[each.tolist() for each in held]}"
         )
