@@ -9,7 +9,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attncourse.fast.recurrent_convert import array, gru_weights
-from attncourse.fast.recurrent_parts import TokenMask, TwoWayGRU
+from attncourse.fast.recurrent_parts import TwoWayGRU
+from attncourse.fast.recurrent_tokens import (
+    TokenMask,
+    masked_tokens,
+    require_boolean,
+    require_floating,
+)
 from attncourse.fast.softmax import masked_softmax
 from attncourse.reference import hierarchical as reference
 from attncourse.shapes import count, require_broadcast, require_equal
@@ -40,6 +46,8 @@ def pooling_weights(
     .. math:: u_t = \tanh(W^\top x_t + b), \qquad
               \alpha_t = \frac{e^{u_t \cdot u}}{\sum_r e^{u_r \cdot u}}
 
+    The context vector u is one query: a sequence has one row of weights.
+
     Source: as in `reference.hierarchical.pooling_weights`.
 
     Examples
@@ -48,6 +56,16 @@ def pooling_weights(
     >>> pooling_weights(x, torch.ones(5, 7), zeros, zeros).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
+    present = _present(x, mask)
+    require_floating("weight", weight, "width hidden")
+    for name, each in (("bias", bias), ("context", context)):
+        require_floating(name, each, "hidden")
+    if weight.ndim != 2 or bias.ndim != 1 or context.ndim != 1:
+        raise ValueError(
+            "weight must have two axes, bias and context one: got weight "
+            f"{tuple(weight.shape)}, bias {tuple(bias.shape)}, "
+            f"context {tuple(context.shape)}"
+        )
     require_equal("width", x=x.shape[-1], weight=weight.shape[0])
     require_equal(
         "hidden",
@@ -55,7 +73,7 @@ def pooling_weights(
         bias=bias.shape[0],
         context=context.shape[0],
     )
-    scores = torch.tanh(_present(x, mask) @ weight + bias) @ context
+    scores = torch.tanh(present @ weight + bias) @ context
     if mask is None:
         return torch.softmax(scores, dim=-1)
     rows = scores[..., None, :]  # one query
@@ -203,8 +221,10 @@ class HierarchicalAttention(nn.Module):
         `mask` is True at real words, (..., sentences, words); a sentence
         without one is passed over.
         """
+        require_floating("x", x, "sentences words width")
         present = None
         if mask is not None:
+            require_boolean(mask, "sentences words")
             require_equal("sentences", x=x.shape[-3], mask=mask.shape[-2])
             require_equal("words", x=x.shape[-2], mask=mask.shape[-1])
             require_broadcast(
@@ -220,7 +240,7 @@ class HierarchicalAttention(nn.Module):
     def forward(
         self, x: Words, *, mask: WordMask | None = None
     ) -> Float[Tensor, "*#batch classes"]:
-        """Return the logits of each document's class."""
+        """Return the logits of each document's class, for the loss."""
         return self.classify(self.read(x, mask=mask).vector)
 
 
@@ -236,6 +256,11 @@ def to_reference(level: Level | AttentionPooling) -> Any:
     """
     if isinstance(level, AttentionPooling):
         return reference.PoolingWeights(*map(array, level.numbers()))
+    if not isinstance(level, Level):
+        raise TypeError(
+            "the module must be a Level or an AttentionPooling: "
+            f"got {type(level).__name__}"
+        )
     return reference.LevelWeights(
         *gru_weights(level.read.gru), to_reference(level.pool)
     )
@@ -243,10 +268,8 @@ def to_reference(level: Level | AttentionPooling) -> Any:
 
 def _present(x: Tokens, mask: TokenMask | None) -> Tokens:
     """Return the tokens, zero where there is none."""
-    if mask is None:
-        return x
-    require_equal("tokens", x=x.shape[-2], mask=mask.shape[-1])
-    return torch.where(mask[..., None], x, 0.0)
+    require_floating("x", x, "tokens width")
+    return x if mask is None else masked_tokens(x, mask)[0]
 
 
 def _average(weights: Tensor, x: Tokens) -> Tensor:

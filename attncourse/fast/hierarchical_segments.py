@@ -10,10 +10,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attncourse.fast.layers import Encoder
-from attncourse.shapes import count, require_broadcast, require_equal
+from attncourse.fast.recurrent_tokens import (
+    TokenMask,
+    masked_tokens,
+    require_floating,
+)
+from attncourse.shapes import count
 
 Tokens = Float[Tensor, "*#batch tokens width"]
-TokenMask = Bool[Tensor, "*#batch tokens"]
 Segments = Float[Tensor, "*#batch segments length width"]
 SegmentMask = Bool[Tensor, "*#batch segments length"]
 
@@ -48,17 +52,16 @@ def split_segments(
             "stride must not be above the length of a segment: "
             f"got stride={stride}, length={length}"
         )
-    if mask is None:
-        mask = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
-    x, mask = _together(x, mask)
+    x, mask = masked_tokens(x, mask)
     over = max(0, x.shape[-2] - length)
     segments = 1 + -(-over // stride)
     missing = (segments - 1) * stride + length - x.shape[-2]
     x = F.pad(x, (0, 0, 0, missing))
     mask = F.pad(mask, (0, missing))
+    # Copies: where segments overlap, a token would be one number in two.
     return (
-        x.unfold(-2, length, stride).movedim(-1, -2),
-        mask.unfold(-1, length, stride),
+        x.unfold(-2, length, stride).movedim(-1, -2).clone(),
+        mask.unfold(-1, length, stride).clone(),
     )
 
 
@@ -95,11 +98,12 @@ class LayeredEncoder(nn.Module):
 
         `mask` is True at real tokens, (..., segments, length).
         """
+        require_floating("segments", segments, "segments length width")
         count("length", segments.shape[-2])
         if mask is None:
             tokens = self.local(segments)
             return Layered(tokens, self.above(tokens[..., 0, :]))
-        x, mask = _together(segments, mask)
+        x, mask = masked_tokens(segments, mask, name="segments", axis="length")
         tokens = self.local(x, mask=mask[..., None, :])
         tokens = torch.where(mask[..., None], tokens, 0.0)
         present = mask.any(dim=-1)
@@ -107,12 +111,3 @@ class LayeredEncoder(nn.Module):
         spoken = tokens.take_along_dim(first, dim=-2)[..., 0, :]
         summaries = self.above(spoken, mask=present[..., None, :])
         return Layered(tokens, torch.where(present[..., None], summaries, 0.0))
-
-
-def _together(x: Tokens, mask: TokenMask) -> tuple[Tokens, TokenMask]:
-    """Return tokens, zero where there is none, and a mask of their shape."""
-    require_equal("tokens", x=x.shape[-2], mask=mask.shape[-1])
-    batch = require_broadcast(
-        x=tuple(x.shape[:-2]), mask=tuple(mask.shape[:-1])
-    )
-    return torch.where(mask[..., None], x, 0.0), mask.expand(*batch, -1)

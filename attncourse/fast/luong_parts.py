@@ -189,9 +189,9 @@ def _require_fit(
         shapes["mask"] = mask
         for have, want in zip(mask.shape[-2:], scores.shape[-2:], strict=True):
             if have not in (1, want):
-                queries, keys = scores.shape[-2:]
+                *_, rows, columns = scores.shape
                 raise ValueError(
                     f"mask must fit the {name}, shape (..., queries, keys) = "
-                    f"(..., {queries}, {keys}): got {tuple(mask.shape)}"
+                    f"(..., {rows}, {columns}): got {tuple(mask.shape)}"
                 )
     require_broadcast(**{n: tuple(x.shape[:-2]) for n, x in shapes.items()})

@@ -244,6 +244,52 @@ X, POOL = draw(8, 3, 5), shaken(AttentionPooling(5, hidden=7)).numbers()
     ("call", "message"),
     [
         (
+            lambda: attention_pooling(X[0], *POOL),
+            r"x must have axes \(..., tokens, width\): got shape \(5,\)",
+        ),
+        (
+            lambda: pooling_weights(X, POOL[0], POOL[1][None], POOL[2]),
+            r"weight must have two axes, bias and context one: got weight "
+            r"\(5, 7\), bias \(1, 7\), context \(7,\)",
+        ),
+        (
+            lambda: pooling_weights(X, POOL[0][None], *POOL[1:]),
+            "weight must have two axes, bias and context one",
+        ),
+        (
+            lambda: pooling_weights(X, *POOL[:2], torch.eye(7)),
+            "weight must have two axes, bias and context one",
+        ),
+        (
+            lambda: attention_pooling(
+                X.expand(2, 3, 5), *POOL, mask=torch.ones(4, 3) > 0
+            ),
+            "leading axes of x and mask must broadcast",
+        ),
+        (
+            lambda: classifier()(draw(9, 4, 3)),
+            r"x must have axes \(..., sentences, words, width\): "
+            r"got shape \(4, 3\)",
+        ),
+        (
+            lambda: classifier()(draw(9, 5, 4, 3), mask=torch.ones(4) > 0),
+            r"mask must have axes \(..., sentences, words\): "
+            r"got shape \(4,\)",
+        ),
+        (
+            lambda: split_segments(X[0], length=2, stride=1),
+            r"x must have axes \(..., tokens, width\): got shape \(5,\)",
+        ),
+        (
+            lambda: layered()(draw(9, 5, 4)),
+            r"segments must have axes \(..., segments, length, width\): "
+            r"got shape \(5, 4\)",
+        ),
+        (
+            lambda: layered()(draw(9, 2, 5, 4), mask=torch.ones(2, 1) > 0),
+            "segments and mask must agree in length: got segments=5, mask=1",
+        ),
+        (
             lambda: attention_pooling(X[:, :4], *POOL),
             "x and weight must agree in width: got x=4, weight=5",
         ),
@@ -294,6 +340,51 @@ X, POOL = draw(8, 3, 5), shaken(AttentionPooling(5, hidden=7)).numbers()
 def test_wrong_arguments_are_refused_with_what_must_hold(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: attention_pooling(X, *POOL, mask=torch.ones(3)),
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            lambda: attention_pooling([[1.0] * 5], *POOL),
+            "x must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: pooling_weights(X, POOL[0], None, POOL[2]),
+            "bias must be a floating-point tensor: got NoneType",
+        ),
+        (
+            lambda: classifier()(draw(9, 5, 4, 3), mask=torch.ones(5, 4)),
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            lambda: split_segments(X, length=2, stride=1, mask=torch.ones(3)),
+            "mask must be boolean, True where a query may look",
+        ),
+        (
+            lambda: to_reference(torch.nn.Linear(2, 3)),
+            "the module must be a Level or an AttentionPooling: got Linear",
+        ),
+    ],
+)
+def test_wrong_kinds_are_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_segments_are_copies_of_their_tokens():
+    x = draw(10, 5, 3)
+    kept = x.clone()
+    segments, mask = split_segments(x, length=3, stride=1)
+    segments[0, 1] = 9.0
+    mask[0, 1] = False
+    close(segments[1, 0], kept[1])
+    assert mask.sum() == mask.numel() - 1
+    assert torch.equal(x, kept)
 
 
 # --- it learns -------------------------------------------------------------
