@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attncourse.shapes import count, require_broadcast
+from attncourse.shapes import boolean, count, require_broadcast
 
 # What readers are offered is in `sparse`.
 __all__: list[str] = []
@@ -166,7 +166,9 @@ def checked_layout(
     >>> checked_layout(torch.ones(7, 2, 3) > 0, (1,), sizes)[1]
     (7,)
     """
-    layout = torch.as_tensor(layout)
+    if not isinstance(layout, Tensor):
+        # A copy: torch would warn of what is read-only, refuse what is turned.
+        layout = torch.from_numpy(boolean("layout", layout).copy())
     if layout.dtype is not torch.bool:
         raise TypeError(
             "layout must be boolean, True where a query may look: "

@@ -103,6 +103,8 @@ def strided_layout(rows: int, columns: int, *, stride: int) -> Layout:
     >>> strided_layout(5, 5, stride=2)[4].astype(int).tolist()
     [1, 0, 1, 1, 1]
     """
+    rows = count("rows", rows, least=0)
+    columns = count("columns", columns, least=0)
     stride = count("stride", stride)
     near = window_mask(rows, columns, window=stride)
     far = strided_mask(rows, columns, stride=stride)
@@ -164,6 +166,8 @@ def random_layout(
     rows = count("rows", rows, least=0)
     columns = count("columns", columns, least=0)
     per_row = count("per_row", per_row, least=0)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a NumPy Generator: got {rng!r}")
     if per_row > columns:
         raise ValueError(
             "per_row must be at most columns: "

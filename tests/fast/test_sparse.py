@@ -190,6 +190,9 @@ def test_layouts_of_the_reference_serve_as_they_are():
         reference.window_layout(4, 4, behind=1, ahead=1),
         reference.strided_layout(4, 4, stride=2),
         reference.global_layout(4, 4, blocks=[0]),
+        reference.window_layout(4, 4, behind=0, ahead=1)[::-1],
+        np.broadcast_to(np.True_, (4, 4)),  # read-only
+        [[True, False, True, True]] * 4,
     ):
         np.testing.assert_allclose(
             sparse.attention(*arrays, layout, block=3),
@@ -597,6 +600,13 @@ FULL = torch.ones(3, 4, dtype=torch.bool)
             TypeError,
             "layout must be boolean, True where a query may look: "
             "got dtype torch.float32",
+        ),
+        (
+            (Q, K, V, None),
+            2,
+            TypeError,
+            "layout must be boolean, True where a query may look: "
+            "got dtype object",
         ),
         ((Q, K, V, FULL), 0, ValueError, "block must be at least 1: got 0"),
         (

@@ -451,6 +451,14 @@ def test_wrong_arguments_are_refused_with_what_must_hold(
             "stride must be at least 1: got 0",
         ),
         (
+            lambda: strided_layout(-1, 3, stride=1),
+            "rows must be at least 0: got -1",
+        ),
+        (
+            lambda: strided_layout(3, -1, stride=1),
+            "columns must be at least 0: got -1",
+        ),
+        (
             lambda: fixed_layout(3, 3, stride=2, summary=3),
             "summary must be at most stride: got summary=3, stride=2",
         ),
@@ -487,6 +495,13 @@ def test_wrong_arguments_are_refused_with_what_must_hold(
 def test_wrong_layouts_are_refused_with_what_must_hold(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_random_layouts_need_a_generator():
+    with pytest.raises(
+        TypeError, match="rng must be a NumPy Generator: got 7"
+    ):
+        random_layout(3, 3, per_row=1, rng=7)
 
 
 def test_the_layouts_are_offered_beside_attention():
