@@ -54,7 +54,7 @@ MECHANISMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 SOURCE = re.compile(r"^Source: (.+?)(?:\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 PAPER = re.compile(
     r"(?P<first>[A-Z][\w-]+)"
-    r"(?: et al\.|(?:, [A-Z][\w-]+)*,? (?:&|and) [A-Z][\w-]+)?"
+    r"(?: et al\.|(?:, [A-Z][\w-]+)*,? (?:&|and) (?:Van )?[A-Z][\w-]+)?"
     r" \((?P<year>\d{4})\)(?:, \"(?P<title>[^\"]+))?"
 )
 BIB_ENTRY = re.compile(

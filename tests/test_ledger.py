@@ -39,6 +39,18 @@ def test_a_public_object_says_what_it_is_and_is_tested(entry):
     assert ">>>" in entry.doc, "its docstring shows an example"
 
 
+def test_every_paper_of_a_source_is_in_the_bibliography():
+    text = (BOOK / "references.bib").read_text(encoding="utf-8")
+    titles = ledger.bibliography(text)
+    for entry in ledger.entries():
+        found = ledger.keys_of(entry.source, titles)
+        named = {
+            paper[0].partition(', "')[0]
+            for paper in ledger.PAPER.finditer(entry.source)
+        }
+        assert named == set(found), f"{entry.path}: {entry.source}"
+
+
 def test_every_module_that_computes_has_an_equation():
     with_equations = {
         ledger.stem(each.module)
