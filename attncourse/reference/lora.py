@@ -41,6 +41,7 @@ from attncourse.reference.lora_budget import (
     sensitivity,
     smooth,
 )
+from attncourse.reference.lora_parts import exactly, number
 from attncourse.shapes import Array, count, real, require_equal
 
 __all__ = [
@@ -118,6 +119,7 @@ def new_lora(
     ((6, 2), np.False_)
     """
     lora_count(width=width, out_width=out_width, rank=rank)
+    alpha = number("alpha", alpha)
     rng = np.random.default_rng(seed)
     down = rng.normal(size=(width, rank)) / math.sqrt(width)
     return LowRank(down, np.zeros((rank, out_width)), alpha)
@@ -130,7 +132,7 @@ def lora_count(*, width: int, out_width: int, rank: int) -> int:
 
     The full matrix has d times d_out.
 
-    Source: Hu et al. (2022), section 4.2.
+    Source: Hu et al. (2022), section 5.1.
 
     Examples
     --------
@@ -185,7 +187,7 @@ def lora_project(
     >>> lora_project([[1, 1]], np.eye(2), update).tolist()
     [[10.0, 13.0]]
     """
-    weight = real("weight", weight, "width out_width")
+    weight = exactly("weight", weight, "width out_width")
     down, up, scale = _checked(update)
     _require_fit(weight, down, up)
     return project(x, weight, bias) + scale * project(project(x, down), up)
@@ -246,7 +248,7 @@ def merge_lora(weight: Matrix, update: LowRank) -> Matrix:
     >>> merge_lora(np.eye(2), LowRank([[1], [2]], [[3, 4]], 1)).tolist()
     [[4.0, 4.0], [6.0, 9.0]]
     """
-    weight = real("weight", weight, "width out_width")
+    weight = exactly("weight", weight, "width out_width")
     down, up, scale = _checked(update)
     _require_fit(weight, down, up)
     return weight + scale * (down @ up)
@@ -267,15 +269,17 @@ def unmerge_lora(weight: Matrix, update: LowRank) -> Matrix:
     >>> unmerge_lora([[4, 4], [6, 9]], update).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    return merge_lora(weight, update._replace(alpha=-update.alpha))
+    alpha = -number("alpha", update.alpha)
+    return merge_lora(weight, update._replace(alpha=alpha))
 
 
 def _checked(update: LowRank) -> tuple[Array, Array, float]:
     """Return both factors and the scale."""
-    down = real("down", update.down, "width rank")
-    up = real("up", update.up, "rank out_width")
+    down = exactly("down", update.down, "width rank")
+    up = exactly("up", update.up, "rank out_width")
     require_equal("rank", down=down.shape[1], up=up.shape[0])
-    return down, up, update.alpha / count("rank", up.shape[0])
+    alpha = number("alpha", update.alpha)
+    return down, up, alpha / count("rank", up.shape[0])
 
 
 def _require_fit(weight: Array, down: Array, up: Array) -> None:

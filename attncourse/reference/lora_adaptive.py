@@ -15,7 +15,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attncourse.reference.heads_parts import Tokens, project
-from attncourse.shapes import Array, boolean, count, real, require_equal
+from attncourse.reference.lora_parts import exactly
+from attncourse.shapes import Array, boolean, count, require_equal
+
+# `checked_triplets` is for the modules next to this one.
+__all__ = [
+    "Triplets",
+    "adaptive_project",
+    "new_triplets",
+    "orthogonality_penalty",
+    "prune_triplets",
+]
 
 Matrix = Float[Array, "width out_width"]
 
@@ -81,7 +91,7 @@ def adaptive_project(
     [[91.0, 121.0]]
     """
     left, values, right = checked_triplets(update)
-    weight = real("weight", weight, "width out_width")
+    weight = exactly("weight", weight, "width out_width")
     require_equal("width", weight=weight.shape[0], left=left.shape[0])
     require_equal("out_width", weight=weight.shape[1], right=right.shape[1])
     return project(x, weight, bias) + project(project(x, left) * values, right)
@@ -124,6 +134,8 @@ def prune_triplets(update: Triplets, keep: Bool[Array, "rank"]) -> Triplets:
     """
     left, values, right = checked_triplets(update)
     keep = boolean("keep", keep, "rank")
+    if keep.ndim != 1:
+        raise ValueError(f"keep must have axes (rank): got shape {keep.shape}")
     require_equal("rank", keep=len(keep), values=len(values))
     return Triplets(left, np.where(keep, values, 0.0), right)
 
@@ -131,16 +143,14 @@ def prune_triplets(update: Triplets, keep: Bool[Array, "rank"]) -> Triplets:
 def checked_triplets(update: Triplets) -> tuple[Array, Array, Array]:
     """Return the three arrays of an update; require that they fit.
 
-    Source: bookkeeping of Zhang et al. (2023), section 3.1.
-
     Examples
     --------
     >>> checked_triplets(Triplets([[1], [2]], [10], [[3, 4]]))[1].tolist()
     [10.0]
     """
-    left = real("left", update.left, "width rank")
-    values = real("values", update.values, "rank")
-    right = real("right", update.right, "rank out_width")
+    left = exactly("left", update.left, "width rank")
+    values = exactly("values", update.values, "rank")
+    right = exactly("right", update.right, "rank out_width")
     require_equal(
         "rank", left=left.shape[1], values=len(values), right=right.shape[0]
     )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attncourse.reference.lora_adaptive import Triplets, checked_triplets
+from attncourse.reference.lora_parts import exactly, number
 from attncourse.shapes import Array, count, real
 
 Numbers = Float[Array, "*axes"]
@@ -75,7 +76,7 @@ def smooth(
         "keep": keep,
         "keep_uncertainty": keep_uncertainty,
     }.items():
-        if not 0 <= beta < 1:
+        if not 0 <= number(name, beta) < 1:
             raise ValueError(
                 f"{name} must be at least 0 and below 1: got {beta}"
             )
@@ -83,6 +84,7 @@ def smooth(
         before = Smoothed(np.zeros_like(now), np.zeros_like(now))
     mean, varies = (real("before", each) for each in before)
     _require_shape("now", now, mean.shape)
+    _require_shape("uncertainty", varies, mean.shape)
     mean = keep * mean + (1 - keep) * now
     varies = keep_uncertainty * varies + (1 - keep_uncertainty) * np.abs(
         now - mean
@@ -141,7 +143,7 @@ def rank_budget(
     """
     step, first = count("step", step, least=0), count("first", first, least=0)
     last = count("last", last, least=0)
-    falling = steps - count("warm", warm, least=0)
+    falling = count("steps", steps) - count("warm", warm, least=0)
     falling -= count("final", final, least=0)
     if falling < 1 or last > first:
         raise ValueError(
@@ -161,7 +163,7 @@ def allocate(
     .. math:: \text{keep}_{ki} = [\, S_{ki} \text{ among the } b
               \text{ largest} \,]
 
-    Of equals the earlier matrix, and in it the earlier triplet, goes first.
+    Of equals the earlier stays, in an earlier matrix or place.
 
     Source: Zhang et al. (2023), section 3.3, algorithm 1.
 
@@ -171,9 +173,12 @@ def allocate(
     [[False, True], [True]]
     """
     budget = count("budget", budget, least=0)
-    scores = [real("importances", each, "rank") for each in importances]
+    scores = [exactly("importances", each, "rank") for each in importances]
     ends = np.cumsum([len(each) for each in scores])
     together = np.concatenate([np.zeros(0), *scores])
+    wrong = np.count_nonzero(np.isnan(together))
+    if wrong:  # and no order would hold
+        raise ValueError(f"importances must be numbers: got {wrong} NaN")
     keep = np.zeros(len(together), bool)
     keep[np.argsort(-together, kind="stable")[:budget]] = True
     return np.split(keep, ends)[: len(scores)]

@@ -11,6 +11,7 @@ from attncourse.reference.feedforward import gelu
 from attncourse.reference.lora import (
     AdapterWeights,
     LowRank,
+    LowRankGradients,
     Smoothed,
     Triplets,
     adapter,
@@ -124,6 +125,7 @@ def test_gradients_are_those_of_autograd(seed):
     output = output + scale * leaves[0] @ leaves[1] @ leaves[2]
     output.backward(torch.tensor(upstream))
     got = lora_backward(x, w, update, upstream)
+    assert isinstance(got, LowRankGradients)
     for one, leaf in zip(got, leaves, strict=True):
         np.testing.assert_allclose(one, leaf.grad, atol=1e-11)
 
@@ -517,6 +519,82 @@ BUDGET = {"first": 9, "last": 2, "steps": 7, "warm": 1, "final": 2}
             "budget must be at least 0: got -1",
         ),
         (
+            lambda: merge_lora(W[None], UP),
+            r"weight must have axes \(width, out_width\): "
+            r"got shape \(1, 5, 7\)",
+        ),
+        (
+            lambda: lora_project(np.ones((1, 7)), np.ones((7, 7, 7)), UP),
+            r"weight must have axes \(width, out_width\): "
+            r"got shape \(7, 7, 7\)",
+        ),
+        (
+            lambda: low_rank_update(UP._replace(down=np.ones((5, 2, 1)))),
+            r"down must have axes \(width, rank\): got shape \(5, 2, 1\)",
+        ),
+        (
+            lambda: low_rank_update(UP._replace(up=np.ones((2, 7, 1)))),
+            r"up must have axes \(rank, out_width\): got shape \(2, 7, 1\)",
+        ),
+        (
+            lambda: low_rank_update(UP._replace(alpha=np.inf)),
+            "alpha must be one finite number: got inf",
+        ),
+        (
+            lambda: unmerge_lora(W, UP._replace(alpha=[1.0, 2.0])),
+            r"alpha must be one finite number: got \[1.0, 2.0\]",
+        ),
+        (
+            lambda: new_lora(width=5, out_width=7, rank=2, alpha=[1], seed=0),
+            r"alpha must be one finite number: got \[1\]",
+        ),
+        (
+            lambda: lora.adaptive_project(np.ones((1, 5)), W[None], THREE),
+            r"weight must have axes \(width, out_width\): got shape",
+        ),
+        (
+            lambda: orthogonality_penalty(
+                THREE._replace(values=np.ones((2, 1)))
+            ),
+            r"values must have axes \(rank\): got shape \(2, 1\)",
+        ),
+        (
+            lambda: orthogonality_penalty(
+                THREE._replace(left=np.ones((5, 2, 1)))
+            ),
+            r"left must have axes \(width, rank\): got shape \(5, 2, 1\)",
+        ),
+        (
+            lambda: orthogonality_penalty(
+                THREE._replace(right=np.ones((2, 7, 1)))
+            ),
+            r"right must have axes \(rank, out_width\): got shape",
+        ),
+        (
+            lambda: prune_triplets(THREE, np.ones((2, 1), bool)),
+            r"keep must have axes \(rank\): got shape \(2, 1\)",
+        ),
+        (
+            lambda: smooth(Smoothed(np.ones(2), np.ones(1)), np.ones(2)),
+            r"uncertainty must have the weights' shape \(2,\): got \(1,\)",
+        ),
+        (
+            lambda: smooth(None, np.ones(2), keep=np.nan),
+            "keep must be one finite number: got nan",
+        ),
+        (
+            lambda: rank_budget(0, **{**BUDGET, "steps": 0}),
+            "steps must be at least 1: got 0",
+        ),
+        (
+            lambda: allocate([[1.0, np.nan], [np.nan]], budget=1),
+            "importances must be numbers: got 2 NaN",
+        ),
+        (
+            lambda: allocate([np.ones((2, 1))], budget=1),
+            r"importances must have axes \(rank\): got shape \(2, 1\)",
+        ),
+        (
             lambda: prune_triplets(THREE, np.array([True])),
             "keep and values must agree in rank: got keep=1, values=2",
         ),
@@ -530,5 +608,16 @@ def test_wrong_arguments_are_refused_with_what_must_hold(call, message):
 def test_what_is_no_number_is_refused():
     with pytest.raises(TypeError, match="keep must be boolean"):
         prune_triplets(THREE, [1, 0])
+    for call in (
+        lambda: new_lora(width=5, out_width=7, rank=2, alpha="1", seed=0),
+        lambda: unmerge_lora(W, UP._replace(alpha=None)),
+        lambda: low_rank_update(UP._replace(alpha=True)),
+    ):
+        with pytest.raises(TypeError, match="alpha must hold real numbers"):
+            call()
+    with pytest.raises(TypeError, match="keep must hold real numbers"):
+        smooth(None, np.ones(2), keep="0.5")
+    with pytest.raises(TypeError, match="steps must be a whole number"):
+        rank_budget(0, **{**BUDGET, "steps": 7.5})
     with pytest.raises(TypeError, match="x must hold real numbers"):
         adapter([["a"]], AdapterWeights(W, None, W, None))

@@ -22,5 +22,4 @@ CALLS = {
     "lora_adaptive.prune_triplets": [
         ((UPDATE, np.array([True, False])), {}),
     ],
-    "lora_adaptive.checked_triplets": [((UPDATE,), {})],
 }
