@@ -39,7 +39,10 @@ __all__ = [
 
 
 class EncoderLayer(torch.nn.Module):
-    """Self-attention, then feed-forward, a norm after each residual sum.
+    r"""Self-attention, then feed-forward, a norm after each residual sum.
+
+    .. math:: y = \mathrm{norm}(x + \mathrm{attend}(x)), \qquad
+              z = \mathrm{norm}(y + \mathrm{feed}(y))
 
     Parameters
     ----------
@@ -85,7 +88,10 @@ class EncoderLayer(torch.nn.Module):
 
 
 class PreNormEncoderLayer(EncoderLayer):
-    """`EncoderLayer` with each norm before its sublayer.
+    r"""`EncoderLayer` with each norm before its sublayer.
+
+    .. math:: y = x + \mathrm{attend}(\mathrm{norm}(x)), \qquad
+              z = y + \mathrm{feed}(\mathrm{norm}(y))
 
     Source: Xiong et al. (2020), "On Layer Normalization in the Transformer
     Architecture", figure 1.
@@ -105,7 +111,10 @@ class PreNormEncoderLayer(EncoderLayer):
 
 
 class ParallelLayer(torch.nn.Module):
-    """Self-attention and feed-forward side by side, on one norm (GPT-J).
+    r"""Self-attention and feed-forward side by side, on one norm (GPT-J).
+
+    .. math:: n = \mathrm{norm}(x), \qquad
+              z = x + \mathrm{attend}(n) + \mathrm{feed}(n)
 
     Source: Wang & Komatsuzaki (2021), "GPT-J-6B", the released code.
 

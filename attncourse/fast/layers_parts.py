@@ -29,7 +29,10 @@ Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention of tokens on a context, or on themselves.
+    r"""Multi-head attention of tokens on a context, or on themselves.
+
+    .. math:: Y = [Z_1, \dots, Z_h]\, W_O + b_O, \qquad
+              Z_r = \mathrm{attention}(X W_Q^r, C W_K^r, C W_V^r)
 
     Parameters
     ----------
@@ -101,7 +104,9 @@ class MultiHeadAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear maps of each token with an activation between.
+    r"""Two linear maps of each token with an activation between.
+
+    .. math:: \mathrm{feed}(x) = f(x W_1 + b_1)\, W_2 + b_2
 
     Source: Vaswani et al. (2017), "Attention Is All You Need", section 3.3.
 

@@ -74,7 +74,8 @@ def recurrent_retention(
     To decode, call it with one new step and the memory returned before.
 
     Source: Sun et al. (2023), eq. 6; one gate a step: Dao & Gu (2024),
-    "Transformers are SSMs"; a channel: Yang et al. (2024), section 4.1.
+    "Transformers are SSMs"; a channel: Yang et al. (2024), "Gated Linear
+    Attention", section 4.1.
 
     Examples
     --------

@@ -109,7 +109,8 @@ def recurrent_retention(
     state : memory before the first step; zeros if None.
 
     Source: Sun et al. (2023), eq. 6; one gate a step: Dao & Gu (2024),
-    "Transformers are SSMs"; a channel: Yang et al. (2024), section 4.1.
+    "Transformers are SSMs"; a channel: Yang et al. (2024), "Gated Linear
+    Attention", section 4.1.
 
     Examples
     --------
@@ -149,7 +150,8 @@ def chunked_retention(
     logarithms of gates, at most zero: strong decay over a long chunk can
     underflow to zero, which is right, and never overflow.
 
-    Source: Sun et al. (2023), eq. 7; Yang et al. (2024), section 4.
+    Source: Sun et al. (2023), eq. 7; Yang et al. (2024), "Gated Linear
+    Attention", section 4.
 
     Examples
     --------
