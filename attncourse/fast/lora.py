@@ -19,7 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.fast.lora_parts import (
+    Update,
     linear_sizes,
+    number,
     replace_layers,
     trained_count,
 )
@@ -41,7 +43,7 @@ Matrix = Float[Tensor, "out_width width"]
 Activation = Callable[[Tensor], Tensor]
 
 
-class LowRankLinear(nn.Module):
+class LowRankLinear(Update):
     r"""A frozen linear map and its trained low-rank update.
 
     .. math:: y = W x + b + \frac{\alpha}{r} B A x
@@ -62,10 +64,13 @@ class LowRankLinear(nn.Module):
     (torch.Size([3, 5]), torch.Size([5, 6]))
     """
 
+    base: nn.Linear
+
     def __init__(self, base: nn.Linear, *, rank: int, alpha: float):
         super().__init__()
         out_width, width = linear_sizes(base, rank)
-        self.base, self.alpha = base.requires_grad_(False), float(alpha)
+        self.alpha = number("alpha", alpha)
+        self.base = base.requires_grad_(False)
         self.down = nn.Parameter(base.weight.new_empty(rank, width))
         self.up = nn.Parameter(base.weight.new_zeros(out_width, rank))
         nn.init.normal_(self.down, std=1 / math.sqrt(width))
@@ -125,7 +130,7 @@ class Adapter(nn.Module):
         return x + self.up(self.activation(self.down(x)))
 
 
-class Adapted(nn.Module):
+class Adapted(Update):
     """A frozen sublayer with an adapter behind it.
 
     Source: Houlsby et al. (2019), section 2.1 and figure 2.
@@ -159,8 +164,8 @@ def add_lora(
     patterns : shell patterns of module names, such as ``"*.query"``. Each
         must name at least one linear map.
 
-    Source: Hu et al. (2022), section 4.2, which tunes the query and value
-    maps of attention.
+    Source: Hu et al. (2022), sections 4.2 and 5.1, where the query and
+    value maps of attention are tuned.
 
     Examples
     --------
@@ -224,7 +229,8 @@ def merged(model: nn.Module) -> nn.Module:
 
     The copy has plain linear maps, and the parameter names that the model
     had before it was tuned. The model itself stays as it is: its frozen
-    matrices are the first ones, bit for bit.
+    matrices are the first ones, bit for bit. A matrix that was shared with
+    a layer without an update, such as an embedding, is not shared then.
 
     Source: Hu et al. (2022), section 4.1, "No Additional Inference
     Latency".
@@ -238,18 +244,21 @@ def merged(model: nn.Module) -> nn.Module:
     )
     """
     result = copy.deepcopy(model)
-    if hasattr(result, "base") and hasattr(result, "weight"):
-        return _plain(result)
-    for parent in list(result.modules()):
-        for name, layer in list(parent.named_children()):
-            if hasattr(layer, "base") and hasattr(layer, "weight"):
-                setattr(parent, name, _plain(layer))
+    plain: dict[int, nn.Module] = {}  # a layer may have several names
+    for name, layer in list(result.named_modules(remove_duplicate=False)):
+        if not isinstance(layer, Update) or not hasattr(layer, "weight"):
+            continue
+        if id(layer) not in plain:
+            plain[id(layer)] = _plain(layer)
+        if not name:
+            return plain[id(layer)]
+        parent, _, child = name.rpartition(".")
+        setattr(result.get_submodule(parent), child, plain[id(layer)])
     return result
 
 
-def _plain(layer: nn.Module) -> nn.Linear:
+def _plain(layer: Update) -> nn.Module:
     """Return a linear map with the matrix of a tuned one."""
-    base: nn.Linear = layer.base  # type: ignore[assignment]
-    with torch.no_grad():
-        base.weight.copy_(layer.weight)  # type: ignore[arg-type]
-    return base
+    matrix = layer.weight.detach()  # type: ignore[operator, union-attr]
+    layer.base.weight = nn.Parameter(matrix, requires_grad=False)
+    return layer.base

@@ -11,13 +11,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.fast.lora import Matrix, Tokens
-from attncourse.fast.lora_parts import linear_sizes, replace_layers
+from attncourse.fast.lora_parts import (
+    Update,
+    linear_sizes,
+    number,
+    replace_layers,
+)
 from attncourse.reference.lora_budget import rank_budget
+
+# `adaptive_layers` is for the modules next to this one.
+__all__ = [
+    "AdaptiveLinear",
+    "Budget",
+    "RankAllocator",
+    "add_adaptive_lora",
+    "orthogonality_penalty",
+]
 
 PARTS = ("left", "values", "right")
 
 
-class AdaptiveLinear(nn.Module):
+class AdaptiveLinear(Update):
     r"""A frozen linear map and an update written as triplets.
 
     .. math:: y = W x + b + P \Lambda Q x
@@ -36,6 +50,8 @@ class AdaptiveLinear(nn.Module):
     >>> layer(torch.ones(3, 6)).shape, layer.weight.shape
     (torch.Size([3, 5]), torch.Size([5, 6]))
     """
+
+    base: nn.Linear
 
     def __init__(self, base: nn.Linear, *, rank: int):
         super().__init__()
@@ -97,8 +113,6 @@ def add_adaptive_lora(
 
 def adaptive_layers(model: nn.Module) -> dict[str, AdaptiveLinear]:
     """Return the layers with triplets, by name; there must be one.
-
-    Source: bookkeeping of Zhang et al. (2023), section 3.1.
 
     Examples
     --------
@@ -200,22 +214,18 @@ class RankAllocator:
         keep: float = 0.85,
         keep_uncertainty: float = 0.85,
     ):
-        for name, beta in {
-            "keep": keep,
-            "keep_uncertainty": keep_uncertainty,
-        }.items():
-            if not 0 <= beta < 1:
-                raise ValueError(
-                    f"{name} must be at least 0 and below 1: got {beta}"
-                )
+        number("keep", keep, below=1)
+        number("keep_uncertainty", keep_uncertainty, below=1)
         budget.at(0)
         self.layers = list(adaptive_layers(model).values())
         self.budget, self.betas = budget, (keep, keep_uncertainty)
         self.means = [
             {
-                part: (torch.zeros_like(x.data), torch.zeros_like(x.data))
+                part: (
+                    _zeros(getattr(layer, part)),
+                    _zeros(getattr(layer, part)),
+                )
                 for part in PARTS
-                for x in (getattr(layer, part),)
             }
             for layer in self.layers
         ]
@@ -233,7 +243,7 @@ class RankAllocator:
                         "got none; call backward first"
                     )
                 mean, varies = means[part]
-                now = (x * x.grad).abs()
+                now = (x.to(mean.dtype) * x.grad.to(mean.dtype)).abs()
                 mean.mul_(keep).add_(now, alpha=1 - keep)
                 varies.mul_(keep_uncertainty).add_(
                     (now - mean).abs(), alpha=1 - keep_uncertainty
@@ -248,6 +258,9 @@ class RankAllocator:
         budget = self.budget.at(step)
         scores = [self._importance(each) for each in self.means]
         together = torch.cat(scores)
+        wrong = int(together.isnan().sum())
+        if wrong:  # and no order would hold
+            raise ValueError(f"importances must be numbers: got {wrong} NaN")
         order = together.argsort(descending=True, stable=True)
         keep = torch.zeros_like(together, dtype=torch.bool)
         keep[order[:budget]] = True
@@ -262,3 +275,9 @@ class RankAllocator:
             means[part][0] * means[part][1] for part in PARTS
         )
         return values + left.mean(dim=0) + right.mean(dim=1)
+
+
+def _zeros(x: Tensor) -> Tensor:
+    """Return zeros of a tensor's shape, in single precision at least."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return torch.zeros_like(x, dtype=wide, requires_grad=False)

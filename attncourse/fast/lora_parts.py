@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable
+from numbers import Real
 
 from torch import nn
 
 from attncourse.shapes import count
+
+# The rest has no underscore for the modules next to this one.
+__all__ = ["replace_layers", "trained_count"]
+
+
+class Update(nn.Module):
+    """A frozen layer, `base`, and trained numbers of its own."""
+
+    base: nn.Module
 
 
 def replace_layers(
@@ -22,6 +33,12 @@ def replace_layers(
     All other parameters are frozen, but for those of updates that are
     there already; what those wrap is out of reach. A layer that two names
     share is replaced once and stays shared.
+
+    Parameters
+    ----------
+    patterns : shell patterns of module names.
+    wrapped : called with each layer that is replaced.
+    kind : what a layer must be to be named.
 
     Raises
     ------
@@ -58,7 +75,7 @@ def replace_layers(
 def _wrappers(model: nn.Module) -> dict[str, nn.Module]:
     """Return the updates and adapters that are there already."""
     modules = model.named_modules(remove_duplicate=False)
-    return {name: each for name, each in modules if hasattr(each, "base")}
+    return {name: each for name, each in modules if isinstance(each, Update)}
 
 
 def _own(layer: nn.Module) -> list[nn.Parameter]:
@@ -103,7 +120,7 @@ def trained_count(model: nn.Module) -> int:
 
     for a model with low-rank updates; every number of one without.
 
-    Source: Hu et al. (2022), section 4.2.
+    Source: Hu et al. (2022), section 5.1.
 
     Examples
     --------
@@ -115,8 +132,6 @@ def trained_count(model: nn.Module) -> int:
 
 def linear_sizes(base: nn.Linear, rank: int) -> tuple[int, int]:
     """Return the widths of a linear map; refuse a rank beyond them.
-
-    Source: bookkeeping of Hu et al. (2022), section 4.1.
 
     Examples
     --------
@@ -134,3 +149,16 @@ def linear_sizes(base: nn.Linear, rank: int) -> tuple[int, int]:
             f"got rank={rank}, width={width}, out_width={out_width}"
         )
     return out_width, width
+
+
+def number(name: str, value: float, *, below: float = math.inf) -> float:
+    """Return one finite number; with `below`, at least 0 and below that."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number: got {value!r}")
+    if below < math.inf and not 0 <= value < below:
+        raise ValueError(
+            f"{name} must be at least 0 and below {below}: got {value}"
+        )
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be one finite number: got {value}")
+    return float(value)

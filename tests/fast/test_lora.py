@@ -16,6 +16,7 @@ from attncourse.fast.lora import (
     add_adapters,
     add_lora,
     merged,
+    replace_layers,
     trained_count,
 )
 from attncourse.fast.lora_adaptive import (
@@ -248,9 +249,63 @@ def test_updates_can_be_added_one_after_another():
 
 def test_a_layer_with_two_names_stays_one_layer():
     shared = nn.Linear(6, 6).double()
-    model = add_lora(nn.Sequential(shared, shared), "*", rank=2, alpha=1.0)
+    deeper = nn.Sequential(shared)
+    model = nn.Sequential(shared, shared, deeper)
+    add_lora(model, "0", "1", "2.0", rank=2, alpha=1.0)
     assert model[0] is model[1]
+    assert model[0] is model[2][0]
     assert trained_count(model) == 24
+    shaken(model)
+    plain, x = merged(model), draw(1, 3, 6)
+    assert plain[0] is plain[1]
+    assert plain[0] is plain[2][0]
+    assert type(plain[0]) is nn.Linear
+    torch.testing.assert_close(plain(x), model(x))
+
+
+def test_a_matrix_that_an_embedding_shares_is_left_to_it():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(7, 5)
+            self.head = nn.Linear(5, 7)
+            self.head.weight = self.embed.weight
+
+        def forward(self, tokens):
+            return self.head(self.embed(tokens))
+
+    model = shaken(add_lora(Tied(), "head", rank=2, alpha=1.0))
+    tokens = torch.tensor([3, 0, 6])
+    plain = merged(model)
+    assert torch.equal(plain.embed.weight, model.embed.weight)
+    torch.testing.assert_close(plain(tokens), model(tokens))
+
+
+def test_a_model_may_have_a_part_called_base():
+    model = nn.ModuleDict(
+        {"base": nn.Linear(6, 5), "weight": nn.ReLU(), "head": nn.Linear(5, 3)}
+    )
+    add_lora(model, "head", rank=2, alpha=1.0)
+    assert trained_names(model) == ["head.down", "head.up"]
+    plain = merged(model)
+    assert sorted(plain) == ["base", "head", "weight"]
+    assert type(plain["head"]) is nn.Linear
+
+
+def test_layers_are_replaced_by_name_and_the_rest_is_frozen():
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    seen = []
+
+    def wrapped(layer):
+        seen.append(layer)
+        return nn.Linear(5, 2)
+
+    last = model[2]
+    got = replace_layers(model, ("2",), wrapped, kind=nn.Linear)
+    assert got is model
+    assert seen == [last]
+    assert model(torch.ones(4, 6)).shape == (4, 2)
+    assert trained_names(model) == ["2.weight", "2.bias"]
 
 
 # --- adapters --------------------------------------------------------------
@@ -356,6 +411,22 @@ def test_the_allocator_keeps_what_the_reference_would():
     assert sum(mask.sum().item() for mask in masks) == 2
 
 
+def test_means_of_half_numbers_are_kept_in_single_precision():
+    layer = AdaptiveLinear(nn.Linear(6, 5).bfloat16(), rank=2)
+    allocator = RankAllocator(layer, Budget(2, 1, 9, 0, 0))
+    layer(draw(1, 3, 6, dtype=torch.bfloat16)).sum().backward()
+    allocator.measure()
+    for mean, varies in allocator.means[0].values():
+        assert mean.dtype == varies.dtype == torch.float32
+    assert sum(mask.sum() for mask in allocator.step(9)) == 1
+    layer.values.grad.fill_(torch.nan)
+    allocator.measure()
+    with pytest.raises(
+        ValueError, match="importances must be numbers: got 2 NaN"
+    ):
+        allocator.step(9)
+
+
 def test_the_budget_goes_to_the_matrix_that_needs_it():
     torch.manual_seed(1)
     model = nn.ModuleList([nn.Linear(6, 6), nn.Linear(6, 6)]).double()
@@ -459,6 +530,25 @@ def linear_model():
             ),
             ValueError,
             "keep must be at least 0 and below 1: got 1.0",
+        ),
+        (
+            lambda m: RankAllocator(
+                add_adaptive_lora(m, "0", rank=2),
+                Budget(2, 1, 9, 1, 1),
+                keep_uncertainty="0.5",
+            ),
+            TypeError,
+            "keep_uncertainty must be a number: got '0.5'",
+        ),
+        (
+            lambda m: add_lora(m, "0", rank=2, alpha="4"),
+            TypeError,
+            "alpha must be a number: got '4'",
+        ),
+        (
+            lambda m: add_lora(m, "0", rank=2, alpha=float("nan")),
+            ValueError,
+            "alpha must be one finite number: got nan",
         ),
         (
             lambda m: RankAllocator(
