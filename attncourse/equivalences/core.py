@@ -16,6 +16,7 @@ from attncourse.reference import (
     dense,
     lookup,
     luong,
+    luong_local,
     online,
     ring,
     ring_deals,
@@ -92,3 +93,19 @@ def _(draw):
     q, k, v = triple(draw)
     around = ring.causal_attention(q, k, v, ranks=3, deal=ring_deals.zigzag)
     return around, causal(q, k, v)
+
+
+@same("global attention", "dense attention", "of scaled scores, to the keys")
+def _(draw):
+    q, k, _ = triple(draw)
+    read = luong.global_attention(scores.scaled_scores(q, k), k)
+    return read.context, dense.attention(q, k, k)
+
+
+@same("monotonic local attention", "global attention", "it reaches all keys")
+def _(draw):
+    found, memory = draw(TOKENS, TOKENS), draw(TOKENS, DIM)
+    read = luong_local.monotonic_attention(
+        found, memory, np.arange(TOKENS), half_width=TOKENS
+    )
+    return read.context, luong.global_attention(found, memory).context

@@ -22,8 +22,10 @@ from attncourse.reference import (
     masks,
     positions,
     scores,
+    segments,
     segments_scores,
 )
+from attncourse.reference.blocks_parts import Stack
 
 ROWS: list[Equivalence] = []
 same = enters_into(ROWS)
@@ -99,3 +101,15 @@ def _(draw):
     kept = np.zeros((DIM, 1))
     read, _ = linear_decay.recurrent_retention(q, k, v, log_decay=kept)
     return corrected, read
+
+
+@same("Transformer-XL in segments", "Transformer-XL at once", "all remembered")
+def _(draw):
+    layers = [
+        segments.new_segment_layer(width=DIM, heads=2, hidden=7, seed=seed)
+        for seed in (0, 1)
+    ]
+    x, stack = draw(TOKENS, DIM), Stack(layers, segments.segment_layer)
+    parts = segments.in_segments(x, stack, heads=2, segment=4, length=TOKENS)
+    whole, _ = segments.segment_step(x, None, stack, heads=2, length=0)
+    return parts, whole

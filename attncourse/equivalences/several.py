@@ -13,6 +13,7 @@ from attncourse.equivalences.row import (
     enters_into,
 )
 from attncourse.reference import (
+    adaptive,
     crossmodal,
     dense,
     heads,
@@ -61,3 +62,12 @@ def _(draw):
     x, layer = draw(TOKENS, 12), _projections(draw)
     crossed = crossmodal.cross_attention(x, x, layer, heads=HEADS)
     return crossed, heads.multi_head_attention(x, x, layer, heads=HEADS)
+
+
+@same("gated attention", "multi-head attention", "the gate is open")
+def _(draw):
+    x, layer = np.abs(draw(TOKENS, 12)), _projections(draw)
+    opened = adaptive.gated_attention(
+        x, x, layer, np.full((12, 12), 1e4), heads=HEADS
+    )
+    return opened, heads.multi_head_attention(x, x, layer, heads=HEADS)

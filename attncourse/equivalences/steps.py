@@ -12,7 +12,6 @@ from attncourse.equivalences.row import (
     Draw,
     Equivalence,
     Pair,
-    causal,
     enters_into,
     triple,
 )
@@ -22,21 +21,25 @@ from attncourse.reference import (
     cache_paged,
     cache_pool,
     cache_window,
+    dense,
+    masks,
 )
 
 ROWS: list[Equivalence] = []
 same = enters_into(ROWS)
 
 
-def _step_by_step(step, start, draw: Draw) -> Pair:
+def _step_by_step(step, start, draw: Draw, *, window: int = TOKENS) -> Pair:
     """Return what tokens read one at a time, and all at once."""
     q, k, v = triple(draw, 1, HEADS)
+    mask = masks.window_mask(TOKENS, TOKENS, window=window)
     reads, held = [], start
     for n in range(TOKENS):
         now = np.s_[..., n : n + 1, :]
         read, held = step(q[now], k[now], v[now], held)
         reads.append(read)
-    return np.concatenate(reads, axis=-2), causal(q, k, v)
+    at_once = dense.attention(q, k, v, mask=mask)
+    return np.concatenate(reads, axis=-2), at_once
 
 
 @same("decoding with a cache", "causal attention", "step by step")
@@ -56,9 +59,9 @@ def _(draw):
     return _step_by_step(cache_paged.paged_step, start, draw)
 
 
-@same("decoding in a window", "causal attention", "the window is all keys")
+@same("decoding in a window", "window attention", "step by step")
 def _(draw):
     start = cache_window.new_window_cache(
-        1, groups=HEADS, dim=DIM, value_dim=VALUE_DIM, window=TOKENS
+        1, groups=HEADS, dim=DIM, value_dim=VALUE_DIM, window=4
     )
-    return _step_by_step(cache_window.window_step, start, draw)
+    return _step_by_step(cache_window.window_step, start, draw, window=4)

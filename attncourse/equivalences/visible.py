@@ -91,3 +91,11 @@ def _(draw):
         draw(TOKENS, VALUE_DIM),
     )
     return read, dense.attention(q, k, v)
+
+
+@same("adaptive span", "window attention", "the ramp is one step")
+def _(draw):
+    q, k, v = triple(draw)
+    read = adaptive_span.adaptive_span_attention(q, k, v, span=3.0, ramp=1.0)
+    mask = masks.window_mask(TOKENS, TOKENS, window=4)
+    return read, dense.attention(q, k, v, mask=mask)
