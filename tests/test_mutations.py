@@ -113,10 +113,24 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "seen = np.where(weights == 0, 1.0, pixels)",
     ): NO_WEIGHT,
     (
-        "crossmodal_regions",
-        "seen = np.where(allowed[..., None], regions[..., None, :, :], 0.0)",
-        "seen = np.where(allowed[..., None], regions[..., None, :, :], 1.0)",
+        "crossmodal_masks",
+        "return (np.where(sees[..., None], x, 0.0), "
+        "np.where(seen[..., None], context, 0.0))",
+        "return (np.where(sees[..., None], x, 1.0), "
+        "np.where(seen[..., None], context, 0.0))",
     ): NO_WEIGHT,
+    (
+        "crossmodal_masks",
+        "return (np.where(sees[..., None], x, 0.0), "
+        "np.where(seen[..., None], context, 0.0))",
+        "return (np.where(sees[..., None], x, 0.0), "
+        "np.where(seen[..., None], context, 1.0))",
+    ): NO_WEIGHT,
+    (
+        "recurrent_alignment",
+        "weights = np.where(mask, alignment, 0.0)[..., None, :]",
+        "weights = np.where(mask, alignment, 1.0)[..., None, :]",
+    ): "what it weighs is zero already",
 }
 
 

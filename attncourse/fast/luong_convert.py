@@ -76,16 +76,12 @@ def reference_attention(
     def attend(q: Any, positions: Any) -> reference.Reading:
         scores = _scores(attention.score, q, memory)
         if isinstance(attention, layers.PredictiveAttention):
-            places = luong_local.predicted_positions(
-                q,
-                array(attention.map.weight.T),
-                array(attention.place.weight[0]),
-                lengths=lengths,
-            )
+            w = array(attention.map.weight.T)
+            v = array(attention.place.weight[0])
             return luong_local.predictive_attention(
                 scores,
                 memory,
-                places,
+                luong_local.predicted_positions(q, w, v, lengths=lengths),
                 half_width=attention.half_width,
                 mask=rows,
             )
