@@ -76,6 +76,9 @@ BOOK_FILES := _config.yml $(shell find book -type f -not -name '*.pyc')
 CODE_FILES := $(shell find attncourse -type f -not -name '*.pyc' \
 	-not -path '*/notebooks/*' -not -name 'cli.py')
 
+# The library's pages tell which tests there are.
+TEST_FILES := $(shell find tests -name 'test_*.py')
+
 book: $(BOOK)
 
 # Results are cached by the text of a page, so new code must forget them.
@@ -84,7 +87,7 @@ _build/.code: $(READY) $(CODE_FILES)
 	@mkdir -p _build
 	@touch $@
 
-$(BOOK): $(READY) _build/.code $(BOOK_FILES)
+$(BOOK): $(READY) _build/.code $(BOOK_FILES) $(TEST_FILES)
 	@$(call say,[2/4] Building the book (it computes every figure))
 	@jupyter-book build book --config _config.yml --path-output . \
 	-W --keep-going

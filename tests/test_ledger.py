@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from attncourse import ledger
+from attncourse.ledger_tests import names_of_tests
 
 TESTS = Path(__file__).parent
 BOOK = TESTS.parent / "book"
@@ -32,7 +33,7 @@ def test_every_module_belongs_to_one_mechanism():
 @pytest.mark.parametrize("entry", **named(ledger.entries()))
 def test_a_public_object_says_what_it_is_and_is_tested(entry):
     assert entry.says.endswith("."), "its first paragraph is a sentence"
-    assert ledger.names_of_tests(entry, TESTS), "some test names it"
+    assert names_of_tests(entry, TESTS), "some test names it"
     if is_record(entry.value):
         return
     assert entry.source, "its docstring says where it comes from"
@@ -97,7 +98,7 @@ def test_a_test_counts_for_what_its_helpers_use(tmp_path):
     by_name = {each.name: each for each in ledger.of("heads")}
     split, merge = by_name["split_heads"], by_name["merge_heads"]
     found = {
-        each.name: ledger.names_of_tests(each, tmp_path)
+        each.name: names_of_tests(each, tmp_path)
         for each in ledger.of("heads")
         if each.package == "reference"
     }

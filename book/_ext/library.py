@@ -14,6 +14,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from attncourse import ledger
+from attncourse.ledger_tests import names_of_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
@@ -41,7 +42,7 @@ def entry_lines(entry: ledger.Entry) -> Iterator[str]:
         yield f"   :members: {', '.join(methods)}"
         yield "   :member-order: bysource"
     yield from ("````", "")
-    tests = ledger.names_of_tests(entry, TESTS)
+    tests = names_of_tests(entry, TESTS)
     if tests:
         number = f"{len(tests)} test" + "s" * (len(tests) > 1)
         stem = ledger.stem(entry.module)
@@ -83,9 +84,7 @@ def ledger_lines() -> Iterator[str]:
                 for each in same
             )
             sources = [each.source for each in same if each.source]
-            tests = sum(
-                len(ledger.names_of_tests(each, TESTS)) for each in same
-            )
+            tests = sum(len(names_of_tests(each, TESTS)) for each in same)
             yield f"* - **{name}**: {first(same[0].doc)}<br>{places}"
             yield f"  - {cited(sources[0]) if sources else ''}"
             yield f"  - {tests}"
