@@ -133,8 +133,9 @@ def output_logits(
         o = t\, W_o, \quad t_j = \max(\tilde t_{2j-1}, \tilde t_{2j}),
         \quad \tilde t = s\,U_o + y\,V_o + c\,C_o
 
-    State and context are the new ones. These are logits: the softmax over
-    the vocabulary comes once, in the loss or at sampling.
+    State and context are the new ones; of the source the map reads this
+    one vector, not its keys. The softmax over the vocabulary comes once, in
+    the loss or at sampling.
 
     Source: Bahdanau, Cho & Bengio (2015), eq. 4 and appendix A.2.2, without
     the softmax.
