@@ -58,7 +58,8 @@ class Strips:
             # The last key that some query of the row may see.
             end = rows.stop + self.keys - self.queries + self.ahead
             columns = kept.nonzero() * self.block
-            within = torch.arange(self.block, device=kept.device)
+            wide = min(self.block, self.keys)
+            within = torch.arange(wide, device=kept.device)
             places = (columns + within).flatten()
             places = places[places < min(self.keys, end)]
             if len(places):

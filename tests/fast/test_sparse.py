@@ -184,6 +184,14 @@ def test_a_full_layout_is_tiled_attention(narrow):
     )
 
 
+def test_a_block_may_be_far_longer_than_the_sequence():
+    arrays = triple(22)
+    full = torch.ones(1, 1, dtype=torch.bool)
+    torch.testing.assert_close(
+        sparse.attention(*arrays, full, block=10**12), dense.attention(*arrays)
+    )
+
+
 def test_layouts_of_the_reference_serve_as_they_are():
     arrays = triple(5, queries=11)
     for layout in (
