@@ -141,7 +141,7 @@ def region_gate(
     """
     if scorer.w_gate is None:
         raise ValueError("scorer must have a gate: got w_gate=None")
-    columns = real("w_gate", scorer.w_gate, "state_width one").shape[-1]
+    _, columns = _matrix("w_gate", scorer.w_gate, "state_width one").shape
     if columns != 1:
         raise ValueError(f"w_gate must have one column: got {columns}")
     return sigmoid(project(states, scorer.w_gate, scorer.b_gate))
@@ -209,18 +209,19 @@ def _fitted(
     """Return zeros for who takes no part, and the mask in its full size."""
     states = real("states", states, "steps state_width")
     regions = real("regions", regions, "regions region_width")
-    w_state = real("w_state", scorer.w_state, "state_width hidden")
-    w_region = real("w_region", scorer.w_region, "region_width hidden")
-    require_equal("state_width", states=states.shape[-1], w_state=len(w_state))
-    require_equal(
-        "region_width", regions=regions.shape[-1], w_region=len(w_region)
-    )
+    width, hidden = _matrix(
+        "w_state", scorer.w_state, "state_width hidden"
+    ).shape
+    region_width, also = _matrix(
+        "w_region", scorer.w_region, "region_width hidden"
+    ).shape
     v_score = real("v_score", scorer.v_score, "hidden")
+    require_equal("state_width", states=states.shape[-1], w_state=width)
     require_equal(
-        "hidden",
-        w_state=w_state.shape[-1],
-        w_region=w_region.shape[-1],
-        v_score=v_score.shape[-1],
+        "region_width", regions=regions.shape[-1], w_region=region_width
+    )
+    require_equal(
+        "hidden", w_state=hidden, w_region=also, v_score=v_score.shape[-1]
     )
     leading = require_broadcast(
         states=states.shape[:-2], regions=regions.shape[:-2]
@@ -230,6 +231,13 @@ def _fitted(
     if mask is not None:
         states, regions = without_unseen(states, regions, mask)
     return states, regions, allowed
+
+
+def _matrix(name: str, value: Any, axes: str) -> Array:
+    value = real(name, value, axes)
+    if value.ndim != 2:
+        raise ValueError(f"{name} must have two axes: got shape {value.shape}")
+    return value
 
 
 def _allowed(mask: RegionMask | None, shape: tuple[int, ...]) -> RegionMask:

@@ -177,8 +177,9 @@ def test_padding_of_both_sides_has_no_influence(poison):
     read = np.arange(7) < np.array([[4], [6]])
     mask = pair_mask(asking, read)
     clean = cross_attention(x, context, p, heads=2, mask=mask)
-    x[~asking] = context[~read] = poison  # and NumPy warns of nothing
-    spoiled = cross_attention(x, context, p, heads=2, mask=mask)
+    x[~asking] = context[~read] = poison
+    with np.errstate(invalid="raise"):  # nor is inf taken from inf
+        spoiled = cross_attention(x, context, p, heads=2, mask=mask)
     np.testing.assert_array_equal(spoiled, clean)
     np.testing.assert_array_equal(spoiled[1, 3:], [p.b_output] * 2)
     np.testing.assert_allclose(
@@ -186,6 +187,16 @@ def test_padding_of_both_sides_has_no_influence(poison):
         cross_attention(x[1, :3], context[1, :6], p, heads=2),
         **CLOSE,
     )
+    x[~asking] = 0.0
+    with np.errstate(invalid="raise"):
+        row = cross_attention(x, context, p, heads=2, mask=read[:, None])
+    np.testing.assert_array_equal(row[asking], clean[asking])
+    context[~read] = 0.0
+    x[:, 2] = poison
+    column = np.arange(5)[:, None] != 2
+    got = cross_attention(x, context, p, heads=2, mask=column)
+    np.testing.assert_array_equal(got[:, 2], [p.b_output] * 2)
+    assert np.isfinite(got).all()
 
 
 def test_the_mask_of_pairs_is_an_outer_product():
@@ -399,8 +410,9 @@ def test_a_hidden_region_has_no_influence(poison):
     mask[:, 2] = mask[1, :] = False
     clean = region_context(states, regions, s, mask=mask)
     gated = gated_region_context(states, regions, s, mask=mask)
-    regions[2] = states[1] = poison  # and NumPy warns of nothing
-    spoiled = region_context(states, regions, s, mask=mask)
+    regions[2] = states[1] = poison
+    with np.errstate(invalid="raise"):  # nor is inf taken from inf
+        spoiled = region_context(states, regions, s, mask=mask)
     np.testing.assert_array_equal(spoiled, clean)
     assert not spoiled[1].any()
     spoiled = gated_region_context(states, regions, s, mask=mask)
@@ -620,6 +632,13 @@ P = projections(7, 3, 4)
             ValueError,
             r"leading axes of states and regions must broadcast: "
             r"got states \(2,\), regions \(3,\)",
+        ),
+        (
+            lambda: region_weights(
+                X, CONTEXT, dataclasses.replace(S, w_region=np.ones((1, 4, 6)))
+            ),
+            ValueError,
+            r"w_region must have two axes: got shape \(1, 4, 6\)",
         ),
         (
             lambda: region_gate(
