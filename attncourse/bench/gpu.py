@@ -8,6 +8,7 @@ was overwritten. Each result is checked before it is timed.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import statistics
 import sys
@@ -40,12 +41,19 @@ def run(
 ) -> int:
     """Measure on a GPU, print a table, write JSON if asked; 0 if all is right.
 
-    The status is 2 where no GPU is, and 1 where a result is wrong.
+    The status is 2 without a GPU or Triton, and 1 if a result is wrong.
     """
     if not torch.cuda.is_available():
         print(
             "attncourse: bench --gpu needs an NVIDIA GPU and a PyTorch with "
             "CUDA: got none",
+            file=sys.stderr,
+        )
+        return 2
+    if importlib.util.find_spec("triton") is None:
+        print(
+            'attncourse: bench --gpu needs Triton: pip install "attncourse'
+            '[triton]"',
             file=sys.stderr,
         )
         return 2
@@ -151,7 +159,9 @@ def median_ms(work: Work, rounds: int) -> float:
     """Return the median time on the GPU, with a cold L2 cache."""
     for _ in range(3):
         work()
-    cache = torch.empty(256 * 2**20, dtype=torch.int8, device="cuda")
+    # Larger than the cache by far: while it is overwritten, the processor
+    # gets ahead of the GPU, which then need not wait for the next kernel.
+    cache = torch.empty(2**30, dtype=torch.int8, device="cuda")
     pairs = []
     for _ in range(rounds):
         cache.zero_()

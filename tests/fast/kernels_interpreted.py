@@ -176,6 +176,58 @@ def test_inputs_need_not_lie_one_after_the_other():
     assert torch.equal(kernels.causal_attention(turned, k, v), whole)
 
 
+def test_what_the_kernels_can_read_is_not_copied(monkeypatch):
+    q, k, v = triple(11, batch=(2,), queries=19, keys=19, value_dim=16)
+    q, k, v = torch.stack([q, k, v], dim=2).unbind(dim=2)
+    read = []
+    run = launch.run_forward
+
+    def spy(*arguments):
+        read.extend(each.data_ptr() for each in arguments[:3])
+        run(*arguments)
+
+    monkeypatch.setattr(launch, "run_forward", spy)
+    kernels.causal_attention(q, k, v)
+    assert read == [each.data_ptr() for each in (q, k, v)]
+    read.clear()
+    kernels.causal_attention(q[1:, 1:], k[1:], v[1:])
+    assert read == [each.data_ptr() for each in (q[1:, 1:], k[1:], v[1:])]
+
+
+def test_only_the_gradients_that_are_wanted_are_computed(monkeypatch):
+    arrays = triple(24, batch=(1,), queries=19, keys=23)
+    everything = both_passes(kernels.causal_attention, *arrays)[1:]
+    for number, left_out in ((0, "fill_keys"), (1, "fill_queries")):
+        with monkeypatch.context() as patch:
+            patch.delattr(launch, left_out)
+            inputs = [each.clone() for each in arrays]
+            inputs[number].requires_grad_()
+            output = kernels.causal_attention(*inputs)
+            upstream = torch.sin(torch.arange(output.numel()) + 1.0)
+            output.backward(upstream.reshape(output.shape))
+        assert torch.equal(inputs[number].grad, everything[number])
+        assert sum(each.grad is not None for each in inputs) == 1
+
+
+def test_one_number_can_be_the_gradient_of_every_output():
+    q, k, v = (each.requires_grad_() for each in triple(25, batch=(1,)))
+    output = kernels.attention(q, k, v)
+    expanded = torch.autograd.grad(
+        output.sum(), [q, k, v], retain_graph=True
+    )  # of strides zero
+    written = torch.autograd.grad(output, [q, k, v], torch.ones_like(output))
+    assert all(map(torch.equal, expanded, written))
+
+
+def test_a_second_derivative_is_refused():
+    q, k, v = triple(26, batch=(1,), queries=3, keys=5)
+    q.requires_grad_()
+    loss = kernels.attention(q, k, v).square().sum()
+    (slope,) = torch.autograd.grad(loss, q, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
+
+
 def test_what_holds_bit_for_bit():
     q, k, v = triple(12, batch=(2, 2), queries=48, keys=48)
     for function, _ in list(VARIANTS.values())[:3]:
@@ -243,6 +295,31 @@ def test_a_spoiled_value_spoils_what_sees_it():
     assert spoiled == list(range(4, 41))
 
 
+@pytest.mark.parametrize("where", ["k", "v"])
+def test_a_poisoned_key_that_no_query_sees_changes_no_bit(where):
+    found = []
+    for spoil in (None, torch.nan, torch.inf):
+        q, k, v = triple(27, batch=(1,), queries=7, keys=31)
+        if spoil is not None:  # the last seven see keys from 20 on
+            {"k": k, "v": v}[where][:, 3] = spoil
+            {"k": k, "v": v}[where][:, 19] = spoil
+        found.append(both_passes(window_of(5), q, k, v))
+    for spoiled in found[1:]:
+        assert all(map(torch.equal, found[0], spoiled))
+
+
+def test_a_score_of_minus_infinity_weighs_nothing():
+    q, k, v = triple(28, batch=(), queries=41, keys=41)
+    q = q.abs()
+    k[4] = 0.0
+    k[4, 1] = -torch.inf
+    mask = masks.causal_mask(41, 41)
+    mask[:, 4] = False
+    truth = reference.attention(q, k.nan_to_num(neginf=0.0), v, mask=mask)
+    output = kernels.causal_attention(q, k, v)
+    np.testing.assert_allclose(output, truth, atol=2e-6)
+
+
 @pytest.mark.parametrize("name", ["causal", "narrow"])
 def test_rows_that_see_nothing_are_zero_with_zero_gradients(name):
     arrays = triple(16, queries=51, keys=13)
@@ -254,6 +331,12 @@ def test_rows_that_see_nothing_are_zero_with_zero_gradients(name):
     assert dq[:, 39:].all()
     assert dk.isfinite().all()
     assert dv.isfinite().all()
+    inputs = [each.clone().requires_grad_() for each in arrays]
+    output = VARIANTS[name][0](*inputs)
+    upstream = torch.ones_like(output)
+    upstream[:, 11] = torch.nan
+    output.backward(upstream)
+    assert all(each.grad.isfinite().all() for each in inputs)
 
 
 @pytest.mark.parametrize(

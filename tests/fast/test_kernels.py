@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,6 +259,86 @@ def test_every_rule_of_the_contract_can_break(contract):
         assert broken.startswith(message)
 
 
+# What a launch passes, compiled for GPUs that are not there.
+
+SHARED_BYTES = {80: 163 * 1024, 86: 99 * 1024, 90: 227 * 1024, 120: 99 * 1024}
+
+
+@pytest.fixture
+def compiled(monkeypatch, tmp_path):
+    """Return a function that compiles both passes as they are launched."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    from triton.backends.compiler import GPUTarget
+    from triton.runtime import driver, jit
+
+    from attncourse.fast.kernels import launch
+
+    run = jit.JITFunction.run
+    found = {}
+
+    def compile_only(self, *arguments, grid, warmup, **constants):
+        kernel = run(self, *arguments, grid=grid, warmup=True, **constants)
+        found[self.__name__] = kernel
+        return kernel
+
+    def compile_for(capability, arrays, visible):
+        # An index of its own, because kernels are kept for each device.
+        target = SimpleNamespace(
+            get_current_target=lambda: GPUTarget("cuda", capability, 32),
+            get_current_device=lambda: 1000 + capability,
+            get_current_stream=lambda device: 0,
+        )
+        monkeypatch.setattr(driver, "_active", target)
+        monkeypatch.setattr(jit.JITFunction, "run", compile_only)
+        monkeypatch.setattr(launch, "capability", lambda x: capability)
+        arrays = [each.requires_grad_() for each in arrays]
+        launch.attend(*arrays, launch.Visible(*visible)).sum().backward()
+        return found
+
+    return compile_for
+
+
+LAUNCHED = [
+    # Triton compiles anew for arguments that are one.
+    (90, 1, 1, (16, 16), torch.bfloat16, (True,)),
+    (90, 300, 1, (16, 16), torch.float16, (False,)),
+    (90, 1, 300, (24, 5), torch.float16, (True, 7)),
+    (80, 300, 300, (16, 16), torch.bfloat16, (True,)),
+    *(
+        pytest.param(
+            capability, 300, 500, widths, dtype, (True,),
+            marks=pytest.mark.slow,
+        )
+        for capability in SHARED_BYTES
+        for widths, dtype in (
+            ((64, 128), torch.bfloat16),
+            ((256, 64), torch.float16),
+            ((256, 256), torch.float32),
+        )
+    ),
+]  # fmt: skip
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    ("capability", "queries", "keys", "widths", "dtype", "visible"), LAUNCHED
+)
+def test_what_is_launched_compiles_and_fits(
+    capability, queries, keys, widths, dtype, visible, compiled
+):
+    dim, value_dim = widths
+    shapes = ((queries, dim), (keys, dim), (keys, value_dim))
+    arrays = [torch.zeros(1, 1, *shape, dtype=dtype) for shape in shapes]
+    found = compiled(capability, arrays, visible)
+    assert set(found) == {
+        *("attend", "inner_products", "query_gradients", "key_gradients")
+    }
+    for kernel in found.values():
+        assert kernel.metadata.shared <= SHARED_BYTES[capability]
+        assert f".target sm_{capability}" in kernel.asm["ptx"]
+
+
 # On a GPU.
 
 FUNCTIONS = {
@@ -385,6 +466,56 @@ def test_on_a_gpu_groups_are_repeated_heads_and_rows_may_see_nothing():
     repeated = kernels.causal_attention(q, *many)
     assert torch.equal(shared.flatten(1, 2), repeated)
     assert not repeated[:, :, :384].any()
+
+
+@needs_gpu
+@pytest.mark.parametrize("width", [40, 64, 100])
+def test_on_a_gpu_views_are_read_where_they_lie(width):
+    drawn = on_gpu(401, 3 * width, dtype=torch.float16)[0].transpose(1, 2)
+    views = [each.transpose(1, 2) for each in drawn.split(width, dim=-1)]
+    assert not any(each.is_contiguous() for each in views)
+    found = []
+    for arrays in (views, [each.contiguous() for each in views]):
+        inputs = [each.detach().requires_grad_() for each in arrays]
+        output = kernels.causal_attention(*inputs)
+        gradients = torch.autograd.grad(output.mT.sum(), inputs)
+        found.append((output, *gradients))
+    assert all(map(torch.equal, *found))
+
+
+@needs_gpu
+@pytest.mark.slow
+def test_on_a_gpu_more_numbers_than_32_bits_count_are_addressed():
+    length = 2**18 + 77
+    try:
+        arrays = on_gpu(length, 128, dtype=torch.bfloat16, heads=(2, 33))
+        assert arrays[0].numel() > 2**31
+        inputs = [each.requires_grad_() for each in arrays]
+        last = [each.detach()[1:, 32:].requires_grad_() for each in arrays]
+        found = []
+        for each in (inputs, last):
+            output = kernels.window_attention(*each, window=64)
+            gradients = torch.autograd.grad(output.sum(), each)
+            found.append([x[-1, -1].clone() for x in (output, *gradients)])
+    except torch.cuda.OutOfMemoryError:
+        pytest.skip("it needs 80 GiB of GPU memory")
+    assert all(map(torch.equal, *found))
+
+
+@pytest.mark.skipif(
+    not HAS_TRITON or torch.cuda.device_count() < 2,
+    reason="the test of a second GPU did not run: there is none",
+)
+def test_a_second_gpu_is_used_where_the_arrays_are():
+    arrays = on_gpu(300, 64, dtype=torch.bfloat16)
+    found = []
+    for place in ("cuda:0", "cuda:1"):
+        inputs = [each.to(place).requires_grad_() for each in arrays]
+        output = kernels.causal_attention(*inputs)
+        gradients = torch.autograd.grad(output.sum(), inputs)
+        found.append([each.cpu() for each in (output, *gradients)])
+    assert torch.cuda.current_device() == 0
+    assert all(map(torch.equal, *found))
 
 
 @needs_gpu

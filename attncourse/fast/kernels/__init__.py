@@ -66,7 +66,9 @@ def causal_attention(q: Queries, k: Keys, v: Values) -> Output:
 
     Of n queries the last stands at the last of m keys, as in
     `masks.causal_mask`. Tiles of the future are skipped, and NaN there
-    has no influence.
+    has no influence. NaN in a key or value makes NaN of what may see it.
+    Infinity does what arithmetic makes of it: a score of -inf weighs
+    nothing, where `attncourse.fast.tiled.causal_attention` returns NaN.
 
     Source: Dao (2023), "FlashAttention-2", section 3.1, "causal masking".
 

@@ -196,6 +196,8 @@ def add_to_keys(
         dp = tl.dot(v, upstream.T, input_precision=PRECISION)
         means = tl.load(inner + at, mask=row < queries, other=0.0)
         ds = p * (dp - means[None, :])
+        if MASKED and WINDOW:  # a key that no query sees may have NaN
+            ds = tl.where(visible, ds, 0.0)
         dv = tl.dot(p.to(q.dtype), upstream, dv, input_precision=PRECISION)
         dk = tl.dot(ds.to(q.dtype), q, dk, input_precision=PRECISION)
     return dk, dv

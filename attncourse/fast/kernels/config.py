@@ -70,8 +70,8 @@ def forward_config(
         # Exact float32 products use no matrix unit: small tiles, so that
         # the operands of the multiplications stay in registers.
         return Config(32, 32, 4, 1)
-    if capability < 90:
-        # Products by single warps; Ampere has 99 to 163 KiB to share.
+    if _narrow(capability):
+        # Products by single warps.
         return Config(128 if width <= 64 else 64, 64, 4, 2)
     if width > 128:
         # 128 x 256 sums alone take 128 registers of 256 threads.
@@ -99,7 +99,7 @@ def query_gradient_config(
     """
     if item_bytes == 4:
         return Config(32, 32, 4, 1)
-    if capability < 90:
+    if _narrow(capability):
         return Config(64, 64, 4, 2)
     if width > 128:
         return Config(64, 32, 8, 2)
@@ -125,7 +125,7 @@ def key_gradient_config(
     """
     if item_bytes == 4:
         return Config(32, 32, 4, 1)
-    if capability < 90:
+    if _narrow(capability):
         return Config(32, 64, 4, 2)
     if width > 128:
         return Config(32, 64, 8, 2)
@@ -133,6 +133,11 @@ def key_gradient_config(
         # 128 registers hold the two sums, and a mask needs its own.
         return Config(32, 128, 8, 2)
     return Config(64, 128, 8, 2)
+
+
+def _narrow(capability: int) -> bool:
+    """Tell if a program has 99 to 163 KiB, as on Ampere and on desktops."""
+    return capability < 90 or capability >= 120
 
 
 def heads_together(keys: int, widths: int, item_bytes: int) -> int:

@@ -37,9 +37,11 @@ class _Flash(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q, k, v, scale, visible):
-        output = q.new_zeros(*q.shape[:3], v.shape[3])
+        output = q.new_empty(*q.shape[:3], v.shape[3])
         lse = q.new_empty(q.shape[:3], dtype=torch.float32)
-        if output.numel() and k.numel():
+        if not k.numel():
+            output.zero_()
+        elif output.numel():
             q, k, v = map(fit, (q, k, v))
             with on_device(q):
                 run_forward(q, k, v, output, lse, scale, visible)
@@ -51,11 +53,15 @@ class _Flash(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, upstream):
         q, k, v, output, lse = ctx.saved_tensors
+        some = output.numel() and k.numel()
+        new = torch.empty if some else torch.zeros
+        of_q, of_k, of_v, *_ = ctx.needs_input_grad
+        pair = of_k or of_v  # one kernel finds both
         gradients = [
-            torch.zeros(x.shape, dtype=x.dtype, device=x.device)
-            for x in (q, k, v)
+            new(x.shape, dtype=x.dtype, device=x.device) if wanted else None
+            for x, wanted in ((q, of_q), (k, pair), (v, pair))
         ]
-        if output.numel() and k.numel():
+        if some:
             with on_device(q):
                 run_backward(
                     (q, k, v, output, fit(upstream)),
@@ -68,13 +74,19 @@ def attend(q, k, v, visible: Visible) -> Tensor:
     """Return attention over four axes; any width up to the widest."""
     widths = q.shape[3], v.shape[3]
     scale = widths[0] ** -0.5
-    # The copy engine takes rows of a multiple of 16 bytes.
-    step = 16 // q.element_size()
-    q, k, v = (
-        torch.nn.functional.pad(x, (0, -x.shape[3] % step)) for x in (q, k, v)
-    )
     padded(max(widths))
+    q, k, v = map(whole_steps, (q, k, v))
     return _Flash.apply(q, k, v, scale, visible)[..., : widths[1]]
+
+
+def whole_steps(x: Tensor) -> Tensor:
+    """Return `x`, with zeros behind rows of no multiple of 16 bytes.
+
+    The copy engine takes no others.
+    """
+    short = -x.shape[3] % (16 // x.element_size())
+    # Padding by nothing would copy, too.
+    return torch.nn.functional.pad(x, (0, short)) if short else x
 
 
 def fit(x: Tensor) -> Tensor:
@@ -114,10 +126,22 @@ def capability(x: Tensor) -> int:
     return 10 * major + minor
 
 
-def meaning(visible: Visible) -> dict:
-    """Return the constants of a kernel that say what may be seen."""
-    windowed = visible.behind is not None
-    return {"CAUSAL": visible.causal, "WINDOW": windowed}
+def constants(
+    config: Config, widths: tuple[int, int], visible: Visible
+) -> dict:
+    """Return what a kernel is compiled for."""
+    return {
+        "ROWS": config.rows,
+        "COLUMNS": config.columns,
+        "DIM": widths[0],
+        "VALUE_DIM": widths[1],
+        "CAUSAL": visible.causal,
+        "WINDOW": visible.behind is not None,
+        # Single precision is multiplied as it is, not rounded to TF32.
+        "PRECISION": "ieee",
+        "num_warps": config.warps,
+        "num_stages": config.stages,
+    }
 
 
 def run_forward(q, k, v, output, lse, scale, visible) -> None:
@@ -148,27 +172,19 @@ def run_forward(q, k, v, output, lse, scale, visible) -> None:
         visible.behind or 0,
         min(together, batch * heads),
         tiles,
-        ROWS=config.rows,
-        COLUMNS=config.columns,
-        DIM=width,
-        VALUE_DIM=value_width,
-        PRECISION="ieee",
         SPECIALIZE=config.specialize,
-        **meaning(visible),
-        num_warps=config.warps,
-        num_stages=config.stages,
+        **constants(config, (width, value_width), visible),
     )
 
 
 def run_backward(arrays, lse, gradients, scale, visible) -> None:
-    """Fill in the gradients of queries, keys and values."""
+    """Fill in the gradients of queries, keys and values that are wanted.
+
+    Keys and values are worked on together: both are, or neither.
+    """
     q, k, v, output, upstream = arrays
-    dq, dk, dv = gradients
     batch, heads, queries, dim = q.shape
-    groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
-    width, value_width = padded(dim), padded(value_dim)
-    size = q.element_size()
-    widest = max(width, value_width)
+    width, value_width = padded(dim), padded(v.shape[3])
     inner, logs = torch.empty_like(lse), lse
     clean_q, clean_upstream = q, upstream
     if visible.causal:
@@ -177,7 +193,8 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
             torch.empty(x.shape, dtype=x.dtype, device=x.device)
             for x in (q, upstream)
         )
-    rows = 32 if size == 4 or widest > 128 else 64
+    narrow = q.element_size() < 4 and max(width, value_width) <= 128
+    rows = 64 if narrow else 32
     tiles = -(-queries // rows)
     backward.inner_products[(tiles * batch * heads,)](
         block(q, rows, width),
@@ -197,15 +214,22 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         CAUSAL=visible.causal,
         num_warps=4,
     )
-    common = {
-        "DIM": width,
-        "VALUE_DIM": value_width,
-        "PRECISION": "ieee",
-        **meaning(visible),
-    }
-    kind = {"item_bytes": size, "capability": capability(q)}
+    arrays = clean_q, q, k, v, clean_upstream, upstream
+    if gradients[0] is not None:
+        fill_queries(arrays, logs, inner, gradients[0], scale, visible)
+    if gradients[1] is not None:
+        fill_keys(arrays, logs, inner, gradients[1:], scale, visible)
+
+
+def fill_queries(arrays, logs, inner, dq, scale, visible) -> None:
+    """Fill in the gradient of the queries."""
+    _, q, k, v, _, upstream = arrays
+    batch, heads, queries, dim = q.shape
+    groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
+    width, value_width = padded(dim), padded(value_dim)
+    size = q.element_size()
     config = chosen.get("query_gradients") or query_gradient_config(
-        widest, **kind
+        max(width, value_width), item_bytes=size, capability=capability(q)
     )
     tiles = -(-queries // config.rows)
     together = heads_together(keys, dim + value_dim, size) * (heads // groups)
@@ -226,22 +250,31 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         visible.behind or 0,
         min(together, batch * heads),
         tiles,
-        ROWS=config.rows,
-        COLUMNS=config.columns,
-        num_warps=config.warps,
-        num_stages=config.stages,
-        **common,
+        **constants(config, (width, value_width), visible),
     )
+
+
+def fill_keys(arrays, logs, inner, gradients, scale, visible) -> None:
+    """Fill in the gradients of keys and values."""
+    q, _, k, v, upstream, _ = arrays
+    dk, dv = gradients
+    batch, heads, queries, dim = q.shape
+    groups, keys, value_dim = k.shape[1], k.shape[2], v.shape[3]
+    width, value_width = padded(dim), padded(value_dim)
+    size = q.element_size()
     config = chosen.get("key_gradients") or key_gradient_config(
-        widest, causal=visible.causal, **kind
+        max(width, value_width),
+        item_bytes=size,
+        causal=visible.causal,
+        capability=capability(q),
     )
     tiles = -(-keys // config.columns)
     together = heads_together(queries * heads // groups, dim + value_dim, size)
     backward.key_gradients[(tiles * batch * groups,)](
-        block(clean_q, config.rows, width),
+        block(q, config.rows, width),
         block(k, config.columns, width),
         block(v, config.columns, value_width),
-        block(clean_upstream, config.rows, value_width),
+        block(upstream, config.rows, value_width),
         block(dk, config.columns, width),
         block(dv, config.columns, value_width),
         logs,
@@ -255,9 +288,5 @@ def run_backward(arrays, lse, gradients, scale, visible) -> None:
         visible.behind or 0,
         min(together, batch * groups),
         tiles,
-        ROWS=config.rows,
-        COLUMNS=config.columns,
-        num_warps=config.warps,
-        num_stages=config.stages,
-        **common,
+        **constants(config, (width, value_width), visible),
     )
