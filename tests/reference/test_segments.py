@@ -403,6 +403,8 @@ def test_a_dim_of_zero_and_a_mask_that_is_not_causal_are_refused():
         .tolist()
         == [[[3.0]] * 3] * 2
     )
+    nothing = np.zeros((3, 1), bool)  # one column for every key
+    assert not segment_attention(k[:, :3], k, k + 3, one, mask=nothing).any()
     # The key at the query's own place is not later.
     assert segment_attention(
         k[:, :3], k, k, one, mask=causal(3, 7)[:, None].swapaxes(0, 1)
