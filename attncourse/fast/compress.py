@@ -6,7 +6,9 @@ mask or hold codes are in `compress_layers`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,11 +23,13 @@ from attncourse.fast.compress_cache import (
 from attncourse.fast.compress_int8 import (
     Quantised,
     dequantise,
+    error_bound,
     int8_product,
     quantise,
     quantise_affine,
     require_finite,
 )
+from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import count
 
 __all__ = [
@@ -34,19 +38,42 @@ __all__ = [
     "cache_attention",
     "cache_bytes",
     "dequantise",
+    "error_bound",
     "global_masks",
     "head_mask",
     "int8_product",
     "magnitude_mask",
     "n_of_m_mask",
+    "prune",
     "quantise",
     "quantise_affine",
     "quantise_cache",
     "row_mask",
+    "threshold_mask",
 ]
 
 Numbers = Float[Tensor, "*axes"]
 Kept = Bool[Tensor, "*axes"]
+
+
+def threshold_mask(weights: Numbers, *, threshold: float) -> Kept:
+    r"""Return True at the weights that are not smaller than a threshold.
+
+    .. math:: M_i = [\, |w_i| \ge \tau \,]
+
+    Source: Han et al. (2015), "Learning both Weights and Connections for
+    Efficient Neural Networks", section 3.
+
+    Examples
+    --------
+    >>> threshold_mask(torch.tensor([1.0, -3.0, 2.0]), threshold=2.0).tolist()
+    [False, True, True]
+    """
+    if isinstance(threshold, bool) or not isinstance(threshold, Real):
+        raise TypeError(f"threshold must be a number: got {threshold!r}")
+    if not math.isfinite(threshold):
+        raise ValueError(f"threshold must be finite: got {threshold}")
+    return require_finite("weights", weights).abs() >= threshold
 
 
 def magnitude_mask(weights: Numbers, *, keep: int) -> Kept:
@@ -56,8 +83,7 @@ def magnitude_mask(weights: Numbers, *, keep: int) -> Kept:
 
     Of equals the earlier one stays.
 
-    Source: Han et al. (2015), "Learning both Weights and Connections for
-    Efficient Neural Networks", section 3.
+    Source: Han et al. (2015), section 3.
 
     Examples
     --------
@@ -182,6 +208,33 @@ def n_of_m_mask(weights: Numbers, *, keep: int = 2, of: int = 4) -> Kept:
     order = sizes.argsort(dim=-1, descending=True, stable=True)
     kept = torch.zeros_like(sizes, dtype=torch.bool)
     return kept.scatter_(1, order[:, :keep], True).view(weights.shape)
+
+
+def prune(weights: Numbers, mask: Kept) -> Numbers:
+    r"""Return the weights, zero where the mask is False.
+
+    .. math:: w'_i = w_i M_i
+
+    The others get no gradient. A layer that keeps its mask while it trains
+    is made by `compress_layers.apply_mask`.
+
+    Source: Han et al. (2015), section 3.
+
+    Examples
+    --------
+    >>> prune(torch.tensor([3.0, 5.0]), torch.tensor([False, True])).tolist()
+    [0.0, 5.0]
+    """
+    require_real("weights", weights, "")
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask must be boolean, True at what stays: got {got}")
+    if weights.shape != mask.shape:
+        raise ValueError(
+            "weights and mask must have one shape: "
+            f"got weights {tuple(weights.shape)}, mask {tuple(mask.shape)}"
+        )
+    return weights.masked_fill(~mask, 0.0)
 
 
 def _largest(sizes: Float[Tensor, "number"], keep: int) -> Tensor:

@@ -14,6 +14,7 @@ from attncourse.shapes import count, require_equal
 __all__ = [
     "Quantised",
     "dequantise",
+    "error_bound",
     "int8_product",
     "quantise",
     "quantise_affine",
@@ -119,6 +120,24 @@ def dequantise(quantised: Quantised) -> Numbers:
     _require_codes("quantised", quantised)
     codes, scale, zero = quantised
     return (codes - zero).to(scale.dtype) * scale
+
+
+def error_bound(quantised: Quantised) -> Numbers:
+    r"""Return how far each number may be from what its code stands for.
+
+    .. math:: |x_j - \hat{x}_j| \le \Delta / 2
+
+    (Floating point adds its own rounding.)
+
+    Source: Jacob et al. (2018), section 2.1.
+
+    Examples
+    --------
+    >>> error_bound(quantise(torch.tensor([-127.0, 0.5]))).tolist()
+    [0.5]
+    """
+    _require_codes("quantised", quantised)
+    return quantised.scale / 2
 
 
 def int8_product(

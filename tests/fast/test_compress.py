@@ -17,15 +17,18 @@ from attncourse.fast.compress import (
     cache_attention,
     cache_bytes,
     dequantise,
+    error_bound,
     global_masks,
     head_mask,
     int8_product,
     magnitude_mask,
     n_of_m_mask,
+    prune,
     quantise,
     quantise_affine,
     quantise_cache,
     row_mask,
+    threshold_mask,
 )
 from attncourse.fast.compress_layers import (
     Int8Linear,
@@ -88,6 +91,23 @@ def test_structured_masks_are_those_of_the_reference(seed):
         got = n_of_m_mask(w, keep=keep, of=of)
         expected = reference.n_of_m_mask(w, keep=keep, of=of)
         np.testing.assert_array_equal(got, expected)
+
+
+def test_thresholds_and_pruned_weights_are_those_of_the_reference():
+    w = draw(1, 5, 7)
+    w[2, 3] = -0.75
+    mask = threshold_mask(w, threshold=0.75)
+    assert mask[2, 3]
+    expected = reference.threshold_mask(w, threshold=0.75)
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_array_equal(prune(w, mask), reference.prune(w, expected))
+    spoiled = w.masked_fill(~mask, torch.nan).requires_grad_()
+    assert torch.equal(prune(spoiled, mask), prune(w, mask))
+    prune(spoiled, mask).sum().backward()
+    assert torch.equal(spoiled.grad, mask.double())
+    assert torch.autograd.gradcheck(
+        lambda x: prune(x, mask), w.requires_grad_()
+    )
 
 
 def test_the_length_of_a_huge_row_does_not_overflow():
@@ -193,7 +213,10 @@ def test_codes_are_those_of_the_reference(seed, axis):
         np.testing.assert_array_equal(got.codes, expected.codes)
         np.testing.assert_array_equal(got.zero, expected.zero)
         np.testing.assert_allclose(got.scale, expected.scale, rtol=1e-15)
-        assert (dequantise(got) - x).abs().max() <= got.scale.max() / 2
+        assert (
+            (dequantise(got) - x).abs() <= error_bound(got) * (1 + 1e-9)
+        ).all()
+        np.testing.assert_allclose(error_bound(got), got.scale / 2)
 
 
 @pytest.mark.parametrize("function", [quantise, quantise_affine])
@@ -439,6 +462,37 @@ W = torch.ones(4, 6)
             ValueError,
             "inner must split evenly into groups of at least keep: "
             "got inner=6, of=4, keep=2",
+        ),
+        (
+            lambda: threshold_mask(W, threshold="1"),
+            TypeError,
+            "threshold must be a number: got '1'",
+        ),
+        (
+            lambda: threshold_mask(W, threshold=float("nan")),
+            ValueError,
+            "threshold must be finite: got nan",
+        ),
+        (
+            lambda: prune(W, W),
+            TypeError,
+            "mask must be boolean, True at what stays: got torch.float32",
+        ),
+        (
+            lambda: prune([1.0], W > 0),
+            TypeError,
+            "weights must be a floating-point tensor: got list",
+        ),
+        (
+            lambda: prune(W, W[:1] > 0),
+            ValueError,
+            r"weights and mask must have one shape: "
+            r"got weights \(4, 6\), mask \(1, 6\)",
+        ),
+        (
+            lambda: error_bound(W),
+            TypeError,
+            "quantised must be Quantised: got Tensor",
         ),
         (
             lambda: apply_mask(nn.Linear(6, 4), W),

@@ -741,6 +741,11 @@ LAYER = Projections(*np.ones((4, 6, 6)))
             "zero must hold whole numbers from -128 to 127: got ",
         ),
         (
+            lambda: dequantise(ONE._replace(zero=np.array([[-129]]))),
+            ValueError,
+            "zero must hold whole numbers from -128 to 127: got ",
+        ),
+        (
             lambda: dequantise(ONE._replace(zero=np.array([[0.5]]))),
             ValueError,
             "zero must hold whole numbers from -128 to 127: got ",
