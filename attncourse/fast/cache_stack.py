@@ -115,7 +115,7 @@ class CachedDecoder(nn.Module):
             for layer, cache in zip(stack.layers, caches, strict=True)
         )
         self.norm = stack.norm
-        self.train(stack.training)
+        self.training = stack.training  # the parts are shared: leave theirs
 
     def forward(self, x: Tokens, *, counts: Any = None) -> Tokens:
         """Return the new tokens after all layers.

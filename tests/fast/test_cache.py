@@ -680,6 +680,11 @@ def test_a_decoder_shares_every_number_with_its_stack():
     decoder(x)
     close(stack(x), before, rtol=0)  # and leaves the stack as it was
     assert [each.lengths.tolist() for each in caches] == [[5, 5]] * 2
+    assert not decoder.training
+    stack.train()
+    stack.layers[0].feed_forward.eval()
+    assert CachedDecoder(stack, caches).training
+    assert not stack.layers[0].feed_forward.training
 
 
 def test_rotary_positions_and_padding_pass_through_a_stack():
