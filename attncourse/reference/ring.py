@@ -25,6 +25,7 @@ from attncourse.reference.ring_deals import (
     Positions,
     contiguous,
     holders,
+    require_deal,
     shard,
     striped,
     unshard,
@@ -89,7 +90,7 @@ def attention(
     >>> attention(q, k, v, ranks=3)[0].round(6).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    arrays = _checked(q, k, v)
+    arrays = _checked(q, k, v, deal)
     everything = np.ones(_lengths(*arrays), bool)
     return _forward(arrays, mask=everything, ranks=ranks, deal=deal)
 
@@ -114,7 +115,7 @@ def causal_attention(
     >>> causal_attention(v, np.zeros((3, 1)), v, ranks=2).round(6).tolist()
     [[2.0], [3.0], [5.0]]
     """
-    arrays = _checked(q, k, v)
+    arrays = _checked(q, k, v, deal)
     mask = causal_mask(*_lengths(*arrays))
     return _forward(arrays, mask=mask, ranks=ranks, deal=deal)
 
@@ -147,7 +148,7 @@ def attention_backward(
     >>> attention_backward(q, k, v, [[6.0]], ranks=2)[2].tolist()
     [[3.0], [3.0]]
     """
-    arrays = _checked(q, k, v)
+    arrays = _checked(q, k, v, deal)
     everything = np.ones(_lengths(*arrays), bool)
     return _backward(arrays, upstream, mask=everything, ranks=ranks, deal=deal)
 
@@ -176,7 +177,7 @@ def causal_attention_backward(
     >>> dv.round(6).tolist()
     [[10.0], [4.0]]
     """
-    arrays = _checked(q, k, v)
+    arrays = _checked(q, k, v, deal)
     mask = causal_mask(*_lengths(*arrays))
     return _backward(arrays, upstream, mask=mask, ranks=ranks, deal=deal)
 
@@ -278,7 +279,8 @@ def _lengths(q: Queries, k: Keys, v: Values) -> tuple[int, int]:
     return q.shape[-2], k.shape[-2]
 
 
-def _checked(q: Queries, k: Keys, v: Values) -> tuple[Array, Array, Array]:
+def _checked(q, k, v, deal: Deal) -> tuple[Array, Array, Array]:
+    require_deal(deal)
     q = real("q", q, "queries dim")
     k = real("k", k, "keys dim")
     v = real("v", v, "keys value_dim")

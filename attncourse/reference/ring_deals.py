@@ -17,6 +17,17 @@ from jaxtyping import Float, Int
 
 from attncourse.shapes import Array, count, real
 
+# `require_deal` is for the module next to this one.
+__all__ = [
+    "contiguous",
+    "holders",
+    "shard",
+    "striped",
+    "unshard",
+    "work_per_rank",
+    "zigzag",
+]
+
 Positions = list[Int[Array, "_"]]
 Deal = Callable[..., Positions]
 
@@ -101,7 +112,7 @@ def shard(
     ([[1.0], [2.0]], [[3.0]])
     """
     x = real("x", x, "tokens dim")
-    _require_deal(positions, x.shape[-2])
+    _require_positions(positions, x.shape[-2])
     return [x[..., held, :] for held in positions]
 
 
@@ -132,7 +143,7 @@ def unshard(
         raise ValueError(
             f"parts must hold {want} tokens, as dealt: got {have}"
         )
-    _require_deal(positions, sum(want))
+    _require_positions(positions, sum(want))
     order = np.argsort(np.concatenate(positions))
     return np.concatenate(shards, axis=-2)[..., order, :]
 
@@ -176,7 +187,9 @@ def work_per_rank(
     >>> work_per_rank(4, ranks=2, deal=zigzag).tolist()
     [[3, 2], [3, 2]]
     """
-    positions = deal(length, ranks=ranks)
+    require_deal(deal)
+    positions = [np.asarray(each) for each in deal(length, ranks=ranks)]
+    _require_positions(positions, length)
     work = [
         [np.count_nonzero(positions[owner] <= mine[:, None]) for owner in row]
         for mine, row in zip(positions, holders(ranks), strict=True)
@@ -184,7 +197,15 @@ def work_per_rank(
     return np.array(work)
 
 
-def _require_deal(positions: Positions, length: int) -> None:
+def require_deal(deal: Deal) -> None:
+    """Require a function."""
+    if not callable(deal):
+        raise TypeError(
+            f"deal must be a function of length and ranks: got {deal!r}"
+        )
+
+
+def _require_positions(positions: Positions, length: int) -> None:
     """Require that every position is held by one rank and by one only."""
     held = [np.asarray(each) for each in positions]
     if any(

@@ -426,6 +426,26 @@ Q, K, V = np.ones((3, 5)), np.ones((7, 5)), np.ones((7, 2))
             r"parts must hold \[4, 3\] tokens, as dealt: got \[3, 3\]",
         ),
         (
+            lambda: ring.causal_attention(Q, K, V, ranks=2, deal=None),
+            TypeError,
+            "deal must be a function of length and ranks: got None",
+        ),
+        (
+            lambda: ring.attention_backward(Q, K, V, V, ranks=2, deal="zig"),
+            TypeError,
+            "deal must be a function of length and ranks: got 'zig'",
+        ),
+        (
+            lambda: work_per_rank(4, ranks=2, deal=[[0, 1], [2, 3]]),
+            TypeError,
+            r"length and ranks: got \[\[0, 1\], \[2, 3\]\]",
+        ),
+        (
+            lambda: work_per_rank(4, ranks=1, deal=lambda n, ranks: [[0, 1]]),
+            ValueError,
+            r"positions must deal each of 4 tokens to one rank: got \[\[0, 1",
+        ),
+        (
             lambda: shard(K[:2], [np.array([True, False])]),
             TypeError,
             "positions must be lists of whole numbers, one for each rank: "
