@@ -113,6 +113,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "seen = np.where(weights == 0, 1.0, pixels)",
     ): NO_WEIGHT,
     (
+        "spatial",
+        "seen = np.where(finite, image, 0.0)",
+        "seen = np.where(finite, image, 1.0)",
+    ): "a pixel that is not finite has no weight, or spoils the sum",
+    (
         "crossmodal_masks",
         "return (np.where(sees[..., None], x, 0.0), "
         "np.where(seen[..., None], context, 0.0))",
@@ -131,6 +136,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "weights = np.where(mask, alignment, 0.0)[..., None, :]",
         "weights = np.where(mask, alignment, 1.0)[..., None, :]",
     ): "what it weighs is zero already",
+    (
+        "luong_local",
+        "apart = np.where(allowed, apart, 0.0)",
+        "apart = np.where(allowed, apart, 1.0)",
+    ): NO_WEIGHT,
 }
 
 

@@ -284,7 +284,8 @@ def new_vision_transformer(
 
 def _patch(model: VisionTransformer) -> int:
     """Return the side of a patch in pixels."""
-    return exactly("kernel", model.kernel, KERNEL).shape[-1]
+    *_, patch = exactly("kernel", model.kernel, KERNEL).shape
+    return patch
 
 
 def _new_layer(sizes: VisionSizes, seed: int) -> EncoderLayer:
