@@ -90,6 +90,7 @@ def gated_attention(
     >>> gated_attention(x, x, layer, shut_half, heads=2).tolist()
     [[0.5, 0.5, 0.5, 0.5]]
     """
+    require_real("gate", gate, "width head_columns")
     merged = merge_heads(_heads_read(x, context, projections, heads, mask))
     opened = torch.sigmoid(project(x, gate))
     require_equal("columns", gate=opened.shape[-1], heads=merged.shape[-1])
@@ -125,6 +126,7 @@ def head_gated_attention(
     >>> head_gated_attention(x, x, layer, gate, heads=2).tolist()
     [[1.0, 1.0, 0.5, 0.5]]
     """
+    require_real("gate", gate, "width heads")
     read = _heads_read(x, context, projections, heads, mask)
     opened = torch.sigmoid(project(x, gate))
     require_equal("heads", gate=opened.shape[-1], heads=read.shape[-3])
@@ -153,6 +155,9 @@ def gated_reader(
     """
     require_real("document", document, "words dim")
     require_real("question", question, "question_words dim")
+    require_equal(
+        "dim", document=document.shape[-1], question=question.shape[-1]
+    )
     # These scores are not scaled; this undoes the scaling of `attention`.
     q = document * document.shape[-1] ** 0.5
     return document * attention(q, question, question, mask=mask)

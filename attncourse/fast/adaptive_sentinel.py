@@ -8,13 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attncourse.fast.dense import weighted_sum
 from attncourse.fast.heads import project
 from attncourse.fast.softmax import masked_softmax
-from attncourse.fast.sparsemax_parts import (
-    require_fit,
-    require_real,
-    weighted_sum,
-)
+from attncourse.fast.sparsemax_parts import require_fit, require_real
 from attncourse.shapes import (
     OUTPUT,
     SCORES,
@@ -66,9 +63,12 @@ def visual_sentinel(
     ... ).tolist()
     [[0.5]]
     """
+    require_real("x", x, "queries width")
+    require_real("hidden", hidden, "queries hidden")
     require_real("memory", memory, "queries hidden")
-    gate = torch.sigmoid(project(x, w_input) + project(hidden, w_hidden))
-    return gate * torch.tanh(memory)
+    from_x, from_hidden = project(x, w_input), project(hidden, w_hidden)
+    _require_alike("hidden", x=from_x, hidden=from_hidden, memory=memory)
+    return torch.sigmoid(from_x + from_hidden) * torch.tanh(memory)
 
 
 def sentinel_weights(
@@ -102,10 +102,7 @@ def sentinel_weights(
         sentinel_scores=sentinel_scores.shape[-1],
     )
     if mask is not None:
-        require_fit(mask, *scores.shape[-2:])
-        require_broadcast(
-            scores=tuple(scores.shape[:-2]), mask=tuple(mask.shape[:-2])
-        )
+        require_fit(mask, tuple(scores.shape))
         scores = torch.where(mask, scores, -torch.inf)
     leading = require_broadcast(
         scores=tuple(scores.shape[:-2]),
@@ -132,7 +129,7 @@ def sentinel_attention(
 
     .. math:: o_i = \sum_j a_{ij} v_j + \beta_i s_i
 
-    Source: Lu et al. (2017), section 2.3, eq. 11 to 13.
+    Source: Lu et al. (2017), section 2.3, eq. 11 and 12.
 
     Examples
     --------
@@ -154,7 +151,8 @@ def sentinel_attention(
         v=tuple(v.shape[:-2]),
         sentinel=tuple(sentinel.shape[:-2]),
     )
-    return weighted_sum(weights, v, mask) + beta[..., None] * sentinel
+    read = weighted_sum(weights, v, mask=mask)
+    return read + beta[..., None] * sentinel
 
 
 class SentinelAttention(nn.Module):
@@ -198,13 +196,16 @@ class SentinelAttention(nn.Module):
         sentinel: Sentinels,
     ) -> tuple[Scores, PerQuery]:
         """Return the scores of the keys and of each query's sentinel."""
+        _score_shape(x, context)
+        require_real("sentinel", sentinel, "queries context_width")
         asks = project(x, self.query.weight.T)
         keys = project(context, self.key.weight.T)
         together = asks[..., :, None, :] + keys[..., None, :, :]
-        last = asks + project(sentinel, self.sentinel.weight.T)
+        last = project(sentinel, self.sentinel.weight.T)
+        _require_alike("hidden", x=asks, sentinel=last)
         return (
             self.score(together.tanh()).squeeze(-1),
-            self.score(last.tanh()).squeeze(-1),
+            self.score((asks + last).tanh()).squeeze(-1),
         )
 
     def forward(
@@ -218,8 +219,25 @@ class SentinelAttention(nn.Module):
         """Return what each state reads; `mask` is True where it may look."""
         if mask is not None:
             # A key that nobody sees must not reach the matrices' gradients.
-            require_fit(mask, x.shape[-2], context.shape[-2])
+            require_fit(mask, _score_shape(x, context))
             seen = mask.any(dim=-2)[..., None]
             context = torch.where(seen, context, 0.0)
         scores, last = self.scores(x, context, sentinel)
         return sentinel_attention(scores, context, last, sentinel, mask=mask)
+
+
+def _score_shape(x: Tensor, context: Tensor) -> tuple[int, ...]:
+    """Return the shape of the scores; refuse what has none."""
+    require_real("x", x, "queries width")
+    require_real("context", context, "keys context_width")
+    leading = require_broadcast(
+        x=tuple(x.shape[:-2]), context=tuple(context.shape[:-2])
+    )
+    return (*leading, x.shape[-2], context.shape[-2])
+
+
+def _require_alike(last: str, **parts: Tensor) -> None:
+    """Require arrays that can be added, row by row."""
+    for axis, place in (("queries", -2), (last, -1)):
+        require_equal(axis, **{n: p.shape[place] for n, p in parts.items()})
+    require_broadcast(**{n: tuple(p.shape[:-2]) for n, p in parts.items()})

@@ -10,9 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attncourse.fast.dense import attention_weights
+from attncourse.fast.dense import attention_weights, weighted_sum
 from attncourse.fast.masks import causal_mask, combine_masks
-from attncourse.fast.sparsemax_parts import require_real, weighted_sum
+from attncourse.fast.sparsemax_parts import (
+    require_boolean,
+    require_real,
+    widened,
+)
 from attncourse.shapes import (
     KEYS,
     OUTPUT,
@@ -20,6 +24,7 @@ from attncourse.shapes import (
     SCORES,
     VALUES,
     count,
+    real,
     require_equal,
 )
 
@@ -88,15 +93,15 @@ def adaptive_span_attention(
     require_real("k", k, "keys dim")
     require_real("v", v, "keys value_dim")
     require_equal("keys", k=k.shape[-2], v=v.shape[-2])
-    kept, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
-    if not isinstance(span, Tensor):
-        span = torch.tensor(span, dtype=wide)  # not rounded to another type
-    spans = span.to(q.device, wide)
-    keys = k.shape[-2]
+    kept, keys = q.dtype, k.shape[-2]
+    q, (spans, ramp) = widened(q), _checked(span, ramp, dtype=widened(q).dtype)
+    spans = spans.to(q.device, q.dtype)
     first = _first_key(q.shape[-2], keys, spans, ramp)
-    if mask is not None and mask.ndim > 1 and mask.shape[-1] == keys:
-        mask = mask[..., first:]
-    q, k, v = (x.to(wide) for x in (q, k[..., first:, :], v[..., first:, :]))
+    if mask is not None:
+        require_boolean(mask)
+        if mask.ndim > 1 and mask.shape[-1] == keys:
+            mask = mask[..., first:]
+    k, v = (x[..., first:, :].to(q.dtype) for x in (k, v))
     soft = span_mask(q.shape[-2], k.shape[-2], span=spans, ramp=ramp)
     allowed = soft > 0
     if mask is not None:
@@ -104,7 +109,7 @@ def adaptive_span_attention(
     shares = attention_weights(q, k, mask=allowed) * soft
     total = shares.sum(dim=-1, keepdim=True)
     weights = shares / torch.where(total == 0, 1.0, total)
-    return weighted_sum(weights, v, allowed).to(kept)
+    return weighted_sum(weights, v, mask=allowed).to(kept)
 
 
 def keys_in_span(span: Spans, *, ramp: float) -> Int[Tensor, "*heads"]:
@@ -137,7 +142,7 @@ def span_penalty(span: Spans, *, weight: float) -> Float[Tensor, ""]:
     >>> span_penalty(torch.tensor([2.0, 6.0]), weight=0.5).item()
     2.0
     """
-    spans, _ = _checked(span, 1.0)
+    spans, weight = _checked(span, 1.0)[0], _number("weight", weight)
     if not 0 <= weight < float("inf"):
         raise ValueError(f"weight must be at least 0 and finite: got {weight}")
     return weight * spans.sum() / max(1, spans.numel())
@@ -176,9 +181,10 @@ class AdaptiveSpan(nn.Module):
         heads = count("heads", heads)
         self.longest = count("longest", longest)
         _, self.ramp = _checked(0.0, ramp)
+        start = _number("start", start)
         if not 0 <= start <= 1:
             raise ValueError(f"start must lie between 0 and 1: got {start}")
-        self.fraction = nn.Parameter(torch.full((heads,), float(start)))
+        self.fraction = nn.Parameter(torch.full((heads,), start))
 
     def spans(self) -> Float[Tensor, "heads"]:
         """Return the span of each head in places, from 0 to `longest`."""
@@ -224,8 +230,22 @@ def _first_key(queries: int, keys: int, spans: Tensor, ramp: float) -> int:
     return min(keys, max(0, keys - queries - reach + 1))
 
 
-def _checked(span: Spans, ramp: float) -> tuple[Tensor, float]:
-    spans = torch.as_tensor(span)
+def _checked(
+    span: Spans, ramp: float, *, dtype: torch.dtype | None = None
+) -> tuple[Tensor, float]:
+    """Return spans, numbers among them in `dtype`, and the ramp."""
+    ramp = _number("ramp", ramp)
+    if not 0 < ramp < float("inf"):
+        raise ValueError(f"ramp must be positive and finite: got {ramp}")
+    if isinstance(span, Tensor):
+        spans = span
+        if span.is_complex() or span.dtype is torch.bool:
+            raise TypeError(
+                f"span must hold real numbers: got dtype {span.dtype}"
+            )
+    else:  # not rounded to one type on the way to another
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        spans = torch.tensor(real("span", span), dtype=dtype)
     if not spans.is_floating_point():
         spans = spans.to(torch.get_default_dtype())
     if spans.device.type == "cpu":
@@ -234,6 +254,11 @@ def _checked(span: Spans, ramp: float) -> tuple[Tensor, float]:
             raise ValueError(
                 f"span must be at least 0 and finite: got {outside[0].item()}"
             )
-    if not 0 < ramp < float("inf"):
-        raise ValueError(f"ramp must be positive and finite: got {ramp}")
-    return spans, float(ramp)
+    return spans, ramp
+
+
+def _number(name: str, value: float) -> float:
+    number = real(name, value)
+    if number.ndim:
+        raise ValueError(f"{name} must be one number: got {value}")
+    return number.item()

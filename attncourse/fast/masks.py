@@ -169,8 +169,9 @@ def masked_mean(
 
 
 def _require_boolean(mask: Tensor) -> None:
-    if mask.dtype is not torch.bool:
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(
             "mask must be boolean, True where a query may look: "
-            f"got dtype {mask.dtype}"
+            f"got dtype {got}"
         )

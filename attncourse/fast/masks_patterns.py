@@ -12,6 +12,17 @@ from torch import Tensor
 
 from attncourse.shapes import SCORES, count, require_broadcast
 
+# What checks arguments is for sibling modules alone.
+__all__ = [
+    "block_mask",
+    "document_mask",
+    "global_mask",
+    "local_mask",
+    "prefix_mask",
+    "strided_mask",
+    "window_mask",
+]
+
 Mask = Bool[Tensor, SCORES]
 QueryIds = Int[Tensor, "*#batch queries"]
 KeyIds = Int[Tensor, "*#batch keys"]
@@ -20,6 +31,7 @@ KeyFlags = Bool[Tensor, "*#batch keys"]
 Square = Bool[Tensor, "queries keys"]
 Layout = Bool[Tensor, "*batch rows columns"]
 Device = torch.device | str | None
+WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 def window_mask(
@@ -101,7 +113,7 @@ def prefix_mask(
     device : of the mask if `prefix` is a number; a tensor has its own.
 
     Source: Raffel et al. (2020), "Exploring the Limits of Transfer
-    Learning", section 3.2.1, figure 4.
+    Learning with a Unified Text-to-Text Transformer", section 3.2.1.
 
     Examples
     --------
@@ -132,7 +144,7 @@ def document_mask(query_documents: QueryIds, key_documents: KeyIds) -> Mask:
     .. math:: M_{ij} = [\, d_i = d_j \,]
 
     Source: Krell et al. (2021), "Efficient Sequence Packing without
-    Cross-contamination", section 3.2.
+    Cross-contamination", on the attention mask.
 
     Examples
     --------
@@ -186,8 +198,8 @@ def block_mask(
         be short.
     block : places on a side.
 
-    Source: Child et al. (2019), section 5.4; Zaheer et al. (2020),
-    appendix D.
+    Source: Child et al. (2019), on block-sparse kernels; Zaheer et al.
+    (2020), on the blocks of their implementation.
 
     Examples
     --------
@@ -221,7 +233,10 @@ def require_whole(name: str, value: Tensor, axes: str = "") -> None:
     Traceback (most recent call last):
     TypeError: lengths must hold whole numbers: got dtype torch.float32
     """
-    if value.is_floating_point() or value.dtype is torch.bool:
+    if not isinstance(value, Tensor):
+        got = type(value).__name__
+        raise TypeError(f"{name} must be a tensor of whole numbers: got {got}")
+    if value.dtype not in WHOLE:
         raise TypeError(
             f"{name} must hold whole numbers: got dtype {value.dtype}"
         )
@@ -229,10 +244,11 @@ def require_whole(name: str, value: Tensor, axes: str = "") -> None:
 
 
 def _require_boolean(name: str, value: Tensor, axes: str) -> None:
-    if value.dtype is not torch.bool:
+    if not isinstance(value, Tensor) or value.dtype is not torch.bool:
+        got = getattr(value, "dtype", type(value).__name__)
         raise TypeError(
             f"{name} must be boolean, True where a query may look: "
-            f"got dtype {value.dtype}"
+            f"got dtype {got}"
         )
     _require_axes(name, value, axes)
 

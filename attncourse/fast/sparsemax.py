@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast.dense import weighted_sum
 from attncourse.fast.sparsemax_parts import (
     masked_scores,
+    require_boolean,
     require_real,
-    weighted_sum,
     weights_of,
+    widened,
 )
 from attncourse.reference.sparsemax_gradients import exponent
 from attncourse.shapes import (
@@ -85,8 +87,7 @@ def entmax(scores: Rows, *, alpha: float, axis: int = -1) -> Rows:
     ----------
     alpha : at least 1: softmax; 2 is sparsemax. The higher, the sparser.
 
-    Source: Peters, Niculae & Martins (2019), section 3.1, algorithms 1 and
-    2.
+    Source: Peters, Niculae & Martins (2019), algorithms 1 and 2.
 
     Examples
     --------
@@ -95,8 +96,7 @@ def entmax(scores: Rows, *, alpha: float, axis: int = -1) -> Rows:
     """
     require_real("scores", scores, "keys")
     alpha = exponent(alpha)
-    wide = torch.promote_types(scores.dtype, torch.float32)
-    weights = _Entmax.apply(scores.to(wide).movedim(axis, -1), alpha)
+    weights = _Entmax.apply(widened(scores).movedim(axis, -1), alpha)
     return weights.movedim(-1, axis).to(scores.dtype)
 
 
@@ -136,11 +136,7 @@ def masked_entmax(scores: Scores, mask: Mask, *, alpha: float) -> Weights:
     [[0.5, 0.0, 0.5]]
     """
     require_real("scores", scores, "queries keys")
-    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(
-            f"mask must be boolean, True where a query may look: got {got}"
-        )
+    require_boolean(mask)
     require_broadcast(scores=tuple(scores.shape), mask=tuple(mask.shape))
     return entmax(torch.where(mask, scores, -torch.inf), alpha=alpha)
 
@@ -152,7 +148,8 @@ def sparsemax_backward(weights: Rows, upstream: Rows) -> Rows:
               [\,a_j > 0\,] \Big(g_j - \tfrac{1}{|S|}
               \textstyle\sum_{l \in S} g_l\Big)
 
-    Source: Martins & Astudillo (2016), "From Softmax to Sparsemax", eq. 14.
+    Source: Martins & Astudillo (2016), "From Softmax to Sparsemax",
+    on the Jacobian of sparsemax.
 
     Examples
     --------
@@ -169,6 +166,9 @@ def entmax_backward(weights: Rows, upstream: Rows, *, alpha: float) -> Rows:
     .. math:: \frac{\partial L}{\partial s} = u \odot \left(g -
               \frac{\sum_l u_l g_l}{\sum_l u_l}\right), \qquad
               u_j = [\,a_j > 0\,]\; a_j^{2 - \alpha}
+
+    In a row without weights the gradient is zero, in one with a NaN it is
+    NaN wherever the weight is not zero.
 
     Source: Peters, Niculae & Martins (2019), proposition 1.
 
@@ -187,15 +187,17 @@ def entmax_backward(weights: Rows, upstream: Rows, *, alpha: float) -> Rows:
     require_broadcast(
         weights=tuple(weights.shape[:-1]), upstream=tuple(upstream.shape[:-1])
     )
-    seen = weights != 0  # NaN counts: it must not turn into a zero
+    kept = torch.promote_types(weights.dtype, upstream.dtype)
+    a = widened(weights)
+    seen = a > 0
+    none = torch.where(a.isnan(), torch.nan, 0.0)  # NaN ** 0 would be 1
     # Both branches of a where are differentiated, so neither may be 0 ** -1.
-    u = torch.where(seen, weights, 1.0) ** (2.0 - alpha)
-    u = torch.where(seen, u, 0.0)
+    u = torch.where(seen, torch.where(seen, a, 1.0) ** (2.0 - alpha), none)
     g = torch.where(seen, upstream, 0.0)
     total = u.sum(dim=-1, keepdim=True)
     along = (u * g).sum(dim=-1, keepdim=True)
     average = along / torch.where(total == 0, 1.0, total)
-    return torch.where(seen, u * (g - average), 0.0)
+    return torch.where(seen, u * (g - average), none).to(kept)
 
 
 def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
@@ -208,7 +210,7 @@ def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
     is taken as zero.
 
     Source: Tsallis (1988), "Possible generalization of Boltzmann-Gibbs
-    statistics", with the factor of Peters, Niculae & Martins (2019), eq. 9.
+    statistics", with the factor of Peters, Niculae & Martins (2019).
 
     Examples
     --------
@@ -221,12 +223,13 @@ def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
         raise ValueError(
             f"weights must not be negative: got {float(weights.min())}"
         )
-    logarithms = torch.log(torch.where(weights > 0, weights, 1.0))
+    a = widened(weights)
+    logarithms = torch.log(torch.where(a == 0, 1.0, a))
     if alpha == 1:
-        return 0.0 - (weights * logarithms).sum(dim=-1)
+        return (0.0 - (a * logarithms).sum(dim=-1)).to(weights.dtype)
     # a - a^alpha without cancellation where alpha is nearly one
-    parts = weights * -torch.expm1((alpha - 1) * logarithms)
-    return parts.sum(dim=-1) / (alpha * (alpha - 1))
+    parts = a * -torch.expm1((alpha - 1) * logarithms)
+    return (parts.sum(dim=-1) / (alpha * (alpha - 1))).to(weights.dtype)
 
 
 def sparsemax_attention(
@@ -270,8 +273,9 @@ def entmax_attention(
     >>> entmax_attention(q, k, torch.eye(3), alpha=2).tolist()
     [[0.75, 0.25, 0.0]]
     """
+    require_real("v", v, "keys value_dim")
     weights = entmax(masked_scores(q, k, mask), alpha=alpha)
-    return weighted_sum(weights, v, mask)
+    return weighted_sum(weights, widened(v), mask=mask).to(v.dtype)
 
 
 class _Entmax(torch.autograd.Function):

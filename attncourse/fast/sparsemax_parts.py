@@ -1,4 +1,4 @@
-"""What `attncourse.fast.sparsemax` stands on: solvers, scores, sums."""
+"""What `attncourse.fast.sparsemax` stands on: solvers, scores, checks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast.dense import pair_products
 from attncourse.shapes import (
     KEYS,
-    OUTPUT,
     QUERIES,
     SCORES,
-    VALUES,
     require_broadcast,
     require_equal,
 )
+
+# For `sparsemax` and the modules of `adaptive` alone.
+__all__: list[str] = []
 
 Rows = Float[Tensor, "*batch keys"]
 Mask = Bool[Tensor, SCORES]
@@ -63,7 +65,8 @@ def masked_scores(
 
     .. math:: s_{ij} = q_i \cdot k_j / \sqrt{d_k}
 
-    NaN where a query may not look reaches no score and no gradient.
+    NaN where a query may not look reaches no score and no gradient. Half
+    types become single precision, in which no product of theirs overflows.
 
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
 
@@ -75,48 +78,28 @@ def masked_scores(
     require_real("q", q, "queries dim")
     require_real("k", k, "keys dim")
     require_equal("dim", q=q.shape[-1], k=k.shape[-1])
-    require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
+    leading = require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
     if q.shape[-1] == 0:
         raise ValueError("dim must be at least 1: got 0")
-    scale = q.shape[-1] ** -0.5
+    q, k, scale = widened(q), widened(k), q.shape[-1] ** -0.5
     if mask is None:
         return q @ k.mT * scale
-    require_fit(mask, q.shape[-2], k.shape[-2])
-    if _finite(q) and _finite(k):
-        scores = q @ k.mT
-    else:
-        # The pairs are formed one by one, so that no gradient mixes them.
-        met = mask[..., None]
-        left = torch.where(met, q[..., :, None, :], 0.0)
-        right = torch.where(met, k[..., None, :, :], 0.0)
-        scores = (left * right).sum(dim=-1)
-    return torch.where(mask, scores * scale, -torch.inf)
+    require_fit(mask, (*leading, q.shape[-2], k.shape[-2]))
+    scores = pair_products(q, k, mask=mask) * scale
+    return torch.where(mask, scores, -torch.inf)
 
 
-def weighted_sum(
-    weights: Float[Tensor, SCORES],
-    v: Float[Tensor, VALUES],
-    mask: Mask | None,
-) -> Float[Tensor, OUTPUT]:
-    r"""Return sums of values; a forbidden one stays out even if it is NaN.
+def widened(x: Tensor) -> Tensor:
+    """Return half types in single precision, other types as they are.
 
-    .. math:: o_i = \sum_{j : M_{ij}} a_{ij} v_j
-
-    Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
+    Source: bookkeeping; sums of many numbers need more digits than halves.
 
     Examples
     --------
-    >>> weighted_sum(torch.ones(1, 3), torch.ones(3, 2), None).tolist()
-    [[3.0, 3.0]]
+    >>> widened(torch.ones(3).half()).dtype
+    torch.float32
     """
-    require_real("v", v, "keys value_dim")
-    require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
-    require_broadcast(weights=tuple(weights.shape[:-2]), v=tuple(v.shape[:-2]))
-    if mask is None or _finite(v):
-        return weights @ v
-    # Zero times NaN is NaN, so a zero weight is not enough.
-    seen = torch.where(mask[..., None], v[..., None, :, :], 0.0)
-    return (weights[..., None] * seen).sum(dim=-2)
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def require_real(name: str, value: Tensor, axes: str) -> None:
@@ -141,21 +124,37 @@ def require_real(name: str, value: Tensor, axes: str) -> None:
         )
 
 
-def require_fit(mask: Tensor, queries: int, keys: int) -> None:
-    """Refuse a mask that is not boolean or would add queries or keys.
+def require_boolean(mask: Tensor) -> None:
+    """Refuse a mask that is no tensor of True and False.
 
     Source: bookkeeping; the contract of a mask.
 
     Examples
     --------
-    >>> require_fit(torch.ones(1, 5) > 0, 3, 5)
+    >>> require_boolean(torch.ones(1, 5) > 0)
     """
     if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
         got = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(
             f"mask must be boolean, True where a query may look: got {got}"
         )
-    shape = tuple(mask.shape)
+
+
+def require_fit(mask: Tensor, scores: tuple[int, ...]) -> None:
+    """Refuse a mask that is not boolean or would add queries or keys.
+
+    Parameters
+    ----------
+    scores : the shape of the scores, which the mask must fit.
+
+    Source: bookkeeping; the contract of a mask.
+
+    Examples
+    --------
+    >>> require_fit(torch.ones(1, 5) > 0, (3, 5))
+    """
+    require_boolean(mask)
+    shape, (queries, keys) = tuple(mask.shape), scores[-2:]
     if (
         mask.ndim < 2
         or shape[-2] not in (1, queries)
@@ -165,6 +164,7 @@ def require_fit(mask: Tensor, queries: int, keys: int) -> None:
             "mask must fit the scores, shape (..., queries, keys) = "
             f"(..., {queries}, {keys}): got {shape}"
         )
+    require_broadcast(scores=scores[:-2], mask=shape[:-2])
 
 
 def _sorted_2(below: Rows) -> Rows:
@@ -178,13 +178,14 @@ def _sorted_2(below: Rows) -> Rows:
 def _sorted_15(below: Rows) -> Rows:
     """Return the entmax of alpha 1.5, given the scores below the highest."""
     x = (below / 2).clamp(min=-1.0)
-    ordered, _ = x.sort(dim=-1, descending=True)
-    ranks = _ranks(x)
+    # A difference of squares needs digits: of the variance, few are left.
+    ordered = x.sort(dim=-1, descending=True).values.double()
+    ranks = _ranks(ordered)
     mean = ordered.cumsum(dim=-1) / ranks
     variance = ordered.square().cumsum(dim=-1) / ranks - mean.square()
     candidates = mean - (1 / ranks - variance).clamp(min=0.0).sqrt()
     kept = torch.where(candidates <= ordered, candidates, -1.0)
-    threshold = kept.amax(dim=-1, keepdim=True)
+    threshold = kept.amax(dim=-1, keepdim=True).to(x.dtype)
     return (x - threshold).clamp(min=0.0).square()
 
 
@@ -218,7 +219,3 @@ def _weights(distance: Rows, highest: Tensor, alpha: float) -> Rows:
 def _ranks(rows: Rows) -> Float[Tensor, "keys"]:
     keys = rows.shape[-1]
     return torch.arange(1, keys + 1, dtype=rows.dtype, device=rows.device)
-
-
-def _finite(x: Tensor) -> bool:
-    return bool(torch.isfinite(x).all())

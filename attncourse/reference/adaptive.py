@@ -87,6 +87,7 @@ def gated_attention(
     >>> gated_attention(x, x, layer, shut_half, heads=2).tolist()
     [[0.5, 0.5, 0.5, 0.5]]
     """
+    gate = real("gate", gate, "width head_columns")
     read = _heads_read(x, context, projections, heads, mask)
     opened = sigmoid(project(x, gate))
     merged = merge_heads(read)
@@ -123,6 +124,7 @@ def head_gated_attention(
     >>> head_gated_attention(x, x, layer, gate, heads=2).tolist()
     [[1.0, 1.0, 0.5, 0.5]]
     """
+    gate = real("gate", gate, "width heads")
     read = _heads_read(x, context, projections, heads, mask)
     opened = sigmoid(project(x, gate))
     require_equal("heads", gate=opened.shape[-1], heads=read.shape[-3])
@@ -159,6 +161,9 @@ def gated_reader(
     """
     document = real("document", document, "words dim")
     question = real("question", question, "question_words dim")
+    require_equal(
+        "dim", document=document.shape[-1], question=question.shape[-1]
+    )
     # These scores are not scaled; this undoes the scaling of `attention`.
     q = document * np.sqrt(document.shape[-1])
     return document * attention(q, question, question, mask=mask)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.feedforward import sigmoid
 from attncourse.reference.heads_parts import project
 from attncourse.reference.softmax import masked_softmax
@@ -66,8 +67,13 @@ def visual_sentinel(
     ... ).tolist()
     [[0.5]]
     """
-    gate = sigmoid(project(x, w_input) + project(hidden, w_hidden))
-    return gate * np.tanh(real("memory", memory, "queries hidden"))
+    from_x, from_hidden = project(x, w_input), project(hidden, w_hidden)
+    memory = real("memory", memory, "queries hidden")
+    parts = {"x": from_x, "hidden": from_hidden, "memory": memory}
+    for axis, place in (("queries", -2), ("hidden", -1)):
+        require_equal(axis, **{n: p.shape[place] for n, p in parts.items()})
+    require_broadcast(**{n: p.shape[:-2] for n, p in parts.items()})
+    return sigmoid(from_x + from_hidden) * np.tanh(memory)
 
 
 def sentinel_weights(
@@ -133,7 +139,7 @@ def sentinel_attention(
     scores, sentinel_scores, mask : as `sentinel_weights` takes them.
     sentinel : what each query may read instead, s.
 
-    Source: Lu et al. (2017), section 2.3, eq. 11 to 13.
+    Source: Lu et al. (2017), section 2.3, eq. 11 and 12.
 
     Examples
     --------
@@ -154,10 +160,7 @@ def sentinel_attention(
         v=v.shape[:-2],
         sentinel=sentinel.shape[:-2],
     )
-    allowed = np.ones((1, 1), bool) if mask is None else np.asarray(mask)
-    # Zero times NaN is NaN: a hidden value must not enter the sum at all.
-    seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)
-    read = np.einsum("...qk,...qkv->...qv", weights, seen)
+    read = weighted_sum(weights, v, mask=mask)
     return read + beta[..., None] * sentinel
 
 

@@ -19,6 +19,7 @@ from attncourse.shapes import (
     Output,
     Queries,
     Values,
+    count,
     real,
 )
 
@@ -91,6 +92,7 @@ def adaptive_span_attention(
     [[0.0, 0.2, 0.4, 0.4]]
     """
     q, k = real("q", q, "queries dim"), real("k", k, "keys dim")
+    count("dim", q.shape[-1])  # scores are divided by its root
     soft = span_mask(q.shape[-2], k.shape[-2], span=span, ramp=ramp)
     seen = soft > 0
     allowed = seen if mask is None else combine_masks(seen, mask)
@@ -137,16 +139,24 @@ def span_penalty(span: Spans, *, weight: float) -> float:
     >>> span_penalty(np.array([2.0, 6.0]), weight=0.5)
     2.0
     """
-    spans = _spans(span)
+    spans, weight = _spans(span), _number("weight", weight)
     if not 0 <= weight < np.inf:
         raise ValueError(f"weight must be at least 0 and finite: got {weight}")
     return float(weight * np.sum(spans) / max(1, spans.size))
 
 
 def _checked(span: Spans, ramp: float) -> tuple[Array, float]:
+    ramp = _number("ramp", ramp)
     if not 0 < ramp < np.inf:
         raise ValueError(f"ramp must be positive and finite: got {ramp}")
-    return _spans(span), float(ramp)
+    return _spans(span), ramp
+
+
+def _number(name: str, value: float) -> float:
+    number = real(name, value)
+    if number.ndim:
+        raise ValueError(f"{name} must be one number: got {value}")
+    return number.item()
 
 
 def _spans(span: Spans) -> Array:

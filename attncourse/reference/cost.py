@@ -9,6 +9,7 @@ at least, and whether arithmetic or memory is what it waits for.
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -130,7 +131,9 @@ class Device:
     def __post_init__(self) -> None:
         for name in ("flops_per_second", "bytes_per_second"):
             rate = getattr(self, name)
-            if not 0 < rate < math.inf:
+            if isinstance(rate, bool) or not isinstance(rate, numbers.Real):
+                raise TypeError(f"{name} must be a real number: got {rate!r}")
+            if not 0 < float(rate) < math.inf:
                 raise ValueError(
                     f"{name} must be above 0 and finite: got {rate}"
                 )

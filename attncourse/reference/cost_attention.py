@@ -67,7 +67,8 @@ def causal_pairs(queries: int, keys: int) -> int:
 def window_pairs(queries: int, keys: int, *, window: int) -> int:
     r"""Return how many pairs a head scores if a query sees `window` keys.
 
-    .. math:: n\,w - w (w - 1) / 2 \quad\text{for n queries and n keys}
+    .. math:: n\,w - w (w - 1) / 2 \quad\text{for n queries and n keys},\
+              w \le n
 
     The window holds a query's own key and those before: the count grows
     with the length, not with its square.

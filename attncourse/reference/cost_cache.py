@@ -61,7 +61,7 @@ def cache_bytes(
     scale_bytes : of the scale that each quantised key or value has.
 
     Source: Shazeer (2019), "Fast Transformer Decoding", section 2.4; Pope
-    et al. (2023), "Efficiently Scaling Transformer Inference", section 2.
+    et al. (2023), "Efficiently Scaling Transformer Inference".
 
     Examples
     --------
@@ -91,8 +91,7 @@ def prefill_cost(
     Attention is taken in strips of `rows` queries that skip the future.
     The matrices are read once for all tokens of the batch.
 
-    Source: Pope et al. (2023), "Efficiently Scaling Transformer Inference",
-    section 2.
+    Source: Pope et al. (2023), "Efficiently Scaling Transformer Inference".
 
     Examples
     --------
@@ -133,7 +132,7 @@ def decode_cost(
     the FLOPs.
 
     Source: Shazeer (2019), "Fast Transformer Decoding", section 2.4; Pope
-    et al. (2023), section 2.
+    et al. (2023).
 
     Examples
     --------

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from attncourse.shapes import count
 
@@ -38,15 +39,17 @@ class Cost:
     moved_bytes: int
 
     def __post_init__(self) -> None:
-        count("flops", self.flops, least=0)
-        count("moved_bytes", self.moved_bytes, least=0)
+        _keep_counts(self, "flops", "moved_bytes", least=0)
 
     def __add__(self, other: Cost) -> Cost:
+        if not isinstance(other, Cost):
+            return NotImplemented
         return Cost(
             self.flops + other.flops, self.moved_bytes + other.moved_bytes
         )
 
     def __rmul__(self, times: int) -> Cost:
+        times = count("times", times, least=0)
         return Cost(times * self.flops, times * self.moved_bytes)
 
 
@@ -69,12 +72,10 @@ class AttentionSizes:
     value_dim: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("queries", "keys"):
-            count(name, getattr(self, name), least=0)
-        for name in ("heads", "dim"):
-            count(name, getattr(self, name))
+        _keep_counts(self, "queries", "keys", least=0)
+        _keep_counts(self, "heads", "dim")
         if self.value_dim is not None:
-            count("value_dim", self.value_dim)
+            _keep_counts(self, "value_dim")
 
     @property
     def columns(self) -> int:
@@ -103,9 +104,10 @@ class LayerSizes:
     feed_matrices: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("width", "heads", "dim", "hidden", "feed_matrices"):
-            count(name, getattr(self, name))
-        if self.heads % count("groups", self.shared):
+        _keep_counts(self, "width", "heads", "dim", "hidden", "feed_matrices")
+        if self.groups is not None:
+            _keep_counts(self, "groups")
+        if self.heads % self.shared:
             raise ValueError(
                 "heads must be a multiple of groups: "
                 f"got heads={self.heads}, groups={self.groups}"
@@ -161,3 +163,10 @@ def product_cost(
     return Cost(
         2 * batch * rows * inner * columns, batch * numbers * number_bytes
     )
+
+
+def _keep_counts(sizes: Any, *names: str, least: int = 1) -> None:
+    """Check counts and keep them as Python's, which do not overflow."""
+    for name in names:
+        value = count(name, getattr(sizes, name), least=least)
+        object.__setattr__(sizes, name, value)  # although it is frozen

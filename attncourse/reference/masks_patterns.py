@@ -21,6 +21,17 @@ from attncourse.shapes import (
     require_broadcast,
 )
 
+# What checks arguments is for sibling modules alone.
+__all__ = [
+    "block_mask",
+    "document_mask",
+    "global_mask",
+    "local_mask",
+    "prefix_mask",
+    "strided_mask",
+    "window_mask",
+]
+
 QueryIds = Int[Array, "*#batch queries"]
 KeyIds = Int[Array, "*#batch keys"]
 QueryFlags = Bool[Array, "*#batch queries"]
@@ -106,7 +117,7 @@ def prefix_mask(
         sequence.
 
     Source: Raffel et al. (2020), "Exploring the Limits of Transfer
-    Learning", section 3.2.1, figure 4.
+    Learning with a Unified Text-to-Text Transformer", section 3.2.1.
 
     Examples
     --------
@@ -137,7 +148,7 @@ def document_mask(query_documents: QueryIds, key_documents: KeyIds) -> Mask:
         numbers; leading axes broadcast.
 
     Source: Krell et al. (2021), "Efficient Sequence Packing without
-    Cross-contamination", section 3.2.
+    Cross-contamination", on the attention mask.
 
     Examples
     --------
@@ -192,8 +203,8 @@ def block_mask(
         (..., rows, columns): as many as are needed.
     block : places on a side.
 
-    Source: Child et al. (2019), section 5.4; Zaheer et al. (2020),
-    appendix D.
+    Source: Child et al. (2019), on block-sparse kernels; Zaheer et al.
+    (2020), on the blocks of their implementation.
 
     Examples
     --------
@@ -225,7 +236,10 @@ def whole(name: str, value: Any, axes: str = "") -> Array:
     >>> whole("lengths", [2, 3]).tolist()
     [2, 3]
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # a ragged list
+        raise TypeError(f"{name} must hold whole numbers: {error}") from None
     # An empty list has no numbers and so no type of its own.
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(

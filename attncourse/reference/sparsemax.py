@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attncourse.reference.dense import weighted_sum
 from attncourse.reference.scores import scaled_scores
 from attncourse.reference.softmax import Rows
 from attncourse.reference.sparsemax_gradients import (
@@ -33,7 +34,6 @@ from attncourse.shapes import (
     boolean,
     real,
     require_broadcast,
-    require_equal,
 )
 
 __all__ = [
@@ -129,7 +129,8 @@ def entmax(scores: Rows, *, alpha: float, axis: int = -1) -> Rows:
     ----------
     alpha : at least 1: softmax; 2 is sparsemax. The higher, the sparser.
 
-    Source: Peters, Niculae & Martins (2019), section 3.1 and algorithm 1.
+    Source: Peters, Niculae & Martins (2019), algorithm 1, with another
+    unknown than their threshold.
 
     Examples
     --------
@@ -210,7 +211,8 @@ def sparsemax_attention(
     [[0.75, 0.25, 0.0]]
     """
     scores, allowed = _scores(q, k, mask)
-    return _read(masked_sparsemax(scores, allowed), v, allowed)
+    weights = masked_sparsemax(scores, allowed)
+    return weighted_sum(weights, v, mask=allowed)
 
 
 def entmax_attention(
@@ -233,7 +235,8 @@ def entmax_attention(
     [[0.75, 0.25, 0.0]]
     """
     scores, allowed = _scores(q, k, mask)
-    return _read(masked_entmax(scores, allowed, alpha=alpha), v, allowed)
+    weights = masked_entmax(scores, allowed, alpha=alpha)
+    return weighted_sum(weights, v, mask=allowed)
 
 
 def _below_highest(scores: Array, axis: int) -> Rows:
@@ -286,15 +289,3 @@ def _scores(q: Queries, k: Keys, mask: Mask | None) -> tuple[Scores, Mask]:
                 f"got {allowed.shape}"
             )
     return scores, allowed
-
-
-def _read(weights: Weights, v: Values, allowed: Mask) -> Output:
-    """Return sums of values; a forbidden value stays out even if NaN."""
-    v = real("v", v, "keys value_dim")
-    require_equal("keys", k=weights.shape[-1], v=v.shape[-2])
-    require_broadcast(weights=weights.shape[:-2], v=v.shape[:-2])
-    if np.isfinite(v).all():
-        return np.einsum("...qk,...kv->...qv", weights, v)
-    # Zero times NaN is NaN: a hidden value must not enter the sum at all.
-    seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)
-    return np.einsum("...qk,...qkv->...qv", weights, seen)

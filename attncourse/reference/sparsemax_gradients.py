@@ -9,6 +9,9 @@ import numpy as np
 from attncourse.reference.softmax import Entropies, Rows, entropy
 from attncourse.shapes import real, require_broadcast, require_equal
 
+# `exponent` is for the sparse functions alone.
+__all__ = ["entmax_backward", "sparsemax_backward", "tsallis_entropy"]
+
 
 def sparsemax_backward(weights: Rows, upstream: Rows) -> Rows:
     r"""Return the gradient of a loss in the scores of a sparsemax.
@@ -26,7 +29,8 @@ def sparsemax_backward(weights: Rows, upstream: Rows) -> Rows:
     weights : the sparsemax of the scores, a, shape (..., keys).
     upstream : gradient in the weights, g, same shape.
 
-    Source: Martins & Astudillo (2016), "From Softmax to Sparsemax", eq. 14.
+    Source: Martins & Astudillo (2016), "From Softmax to Sparsemax",
+    on the Jacobian of sparsemax.
 
     Examples
     --------
@@ -43,8 +47,9 @@ def entmax_backward(weights: Rows, upstream: Rows, *, alpha: float) -> Rows:
               \frac{\sum_l u_l g_l}{\sum_l u_l}\right), \qquad
               u_j = [\,a_j > 0\,]\; a_j^{2 - \alpha}
 
-    For alpha 1 these are the weights and this is `softmax_backward`. A row
-    without weights has no gradient.
+    For alpha 1 these are the weights and this is `softmax_backward`. In a
+    row without weights the gradient is zero, in one with a NaN it is NaN
+    wherever the weight is not zero.
 
     Source: Peters, Niculae & Martins (2019), "Sparse Sequence-to-Sequence
     Models", proposition 1.
@@ -60,13 +65,14 @@ def entmax_backward(weights: Rows, upstream: Rows, *, alpha: float) -> Rows:
     require_equal("keys", weights=a.shape[-1], upstream=g.shape[-1])
     require_broadcast(weights=a.shape[:-1], upstream=g.shape[:-1])
     seen = a > 0
-    u = np.where(seen, np.where(seen, a, 1.0) ** (2.0 - alpha), 0.0)
+    none = np.where(np.isnan(a), np.nan, 0.0)  # NaN ** 0 would be 1
+    u = np.where(seen, np.where(seen, a, 1.0) ** (2.0 - alpha), none)
     g = np.where(seen, g, 0.0)
     total = np.sum(u, axis=-1, keepdims=True)
     along = np.sum(u * g, axis=-1, keepdims=True)
     # a ** (2 - alpha) is at least a, so only a row without weights is below 1
     average = along / np.maximum(total, 1.0)
-    return np.where(seen, u * (g - average), 0.0)
+    return np.where(seen, u * (g - average), none)
 
 
 def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
@@ -81,7 +87,7 @@ def tsallis_entropy(weights: Rows, *, alpha: float) -> Entropies:
     of squares.
 
     Source: Tsallis (1988), "Possible generalization of Boltzmann-Gibbs
-    statistics", with the factor of Peters, Niculae & Martins (2019), eq. 9.
+    statistics", with the factor of Peters, Niculae & Martins (2019).
 
     Examples
     --------

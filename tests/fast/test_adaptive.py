@@ -19,6 +19,13 @@ def draw(*shape, seed=0, **options):
     return torch.tensor(values, **options)
 
 
+def sentinel_of(memory, hidden=(2, 5)):
+    """Return a sentinel of a memory of this shape."""
+    maps = {"w_input": torch.ones(3, 5), "w_hidden": torch.eye(5)}
+    tensors = (torch.ones(shape) for shape in ((2, 3), hidden, memory))
+    return fast.visual_sentinel(*tensors, **maps)
+
+
 def leaves(*tensors):
     return tuple(tensor.detach().requires_grad_() for tensor in tensors)
 
@@ -551,6 +558,91 @@ S, LAST, SENTINEL = torch.ones(2, 5), torch.ones(2), torch.ones(2, 7)
             lambda: fast.AdaptiveSpan(3, longest=2, ramp=1, start=1.5),
             ValueError,
             "start must lie between 0 and 1: got 1.5",
+        ),
+        (
+            lambda: fast.AdaptiveSpan(3, longest=2, ramp=1, start="all"),
+            TypeError,
+            "start must hold real numbers: got dtype <U3",
+        ),
+        (
+            lambda: fast.span_mask(2, 3, span=1, ramp=[1, 2]),
+            ValueError,
+            r"ramp must be one number: got \[1, 2\]",
+        ),
+        (
+            lambda: fast.span_mask(2, 3, span=None, ramp=1),
+            TypeError,
+            "span must hold real numbers: got dtype object",
+        ),
+        (
+            lambda: fast.span_mask(2, 3, span=Q > 0, ramp=1),
+            TypeError,
+            "span must hold real numbers: got dtype torch.bool",
+        ),
+        (
+            lambda: fast.span_penalty(1, weight=None),
+            TypeError,
+            "weight must hold real numbers: got dtype object",
+        ),
+        (
+            lambda: fast.adaptive_span_attention(
+                Q, K, V, span=1, ramp=1, mask=[[True]]
+            ),
+            TypeError,
+            "mask must be boolean, True where a query may look: got list",
+        ),
+        (
+            lambda: fast.gated_attention(X, CONTEXT, LAYER, None, heads=2),
+            TypeError,
+            "gate must be a floating-point tensor: got NoneType",
+        ),
+        (
+            lambda: fast.head_gated_attention(
+                X, CONTEXT, LAYER, X[0, 0], heads=2
+            ),
+            ValueError,
+            r"gate must have axes \(\.\.\., width, heads\): got shape \(5,",
+        ),
+        (
+            lambda: fast.gated_reader(Q, K[:, :2]),
+            ValueError,
+            "document and question must agree in dim: got document=3, q",
+        ),
+        (
+            lambda: sentinel_of(memory=(2, 3)),
+            ValueError,
+            "agree in hidden: got x=5, hidden=5, memory=3",
+        ),
+        (
+            lambda: sentinel_of(memory=(1, 5)),
+            ValueError,
+            "agree in queries: got x=2, hidden=2, memory=1",
+        ),
+        (
+            lambda: sentinel_of(memory=(3, 2, 5), hidden=(7, 2, 5)),
+            ValueError,
+            r"broadcast: got x \(\), hidden \(7,\), memory \(3,\)",
+        ),
+        (
+            lambda: fast.SentinelAttention(3, context_width=7, hidden=2)(
+                Q, V, SENTINEL[:1]
+            ),
+            ValueError,
+            "x and sentinel must agree in queries: got x=2, sentinel=1",
+        ),
+        (
+            lambda: fast.SentinelAttention(3, context_width=7, hidden=2)(
+                Q.expand(4, 2, 3), V.expand(3, 5, 7), SENTINEL
+            ),
+            ValueError,
+            r"x and context must broadcast: got x \(4,\), context \(3,\)",
+        ),
+        (
+            lambda: fast.SentinelAttention(3, context_width=7, hidden=2)(
+                Q, [1.0], SENTINEL, mask=Q > 0
+            ),
+            TypeError,
+            "context must be a floating-point tensor: got list",
         ),
     ],
 )

@@ -350,6 +350,26 @@ def test_nan_in_the_padding_reaches_neither_mean_nor_gradient():
             TypeError,
             "mask must be boolean",
         ),
+        (
+            lambda: fast.document_mask([0, 1], torch.tensor([0, 1])),
+            TypeError,
+            "query_documents must be a tensor of whole numbers: got list",
+        ),
+        (
+            lambda: fast.padding_mask(torch.tensor([1j]), keys=3),
+            TypeError,
+            "lengths must hold whole numbers: got dtype torch.complex64",
+        ),
+        (
+            lambda: fast.global_mask([True], torch.ones(3) > 0),
+            TypeError,
+            "query_globals must be boolean, True where .*: got dtype list",
+        ),
+        (
+            lambda: fast.unite_masks([[True]]),
+            TypeError,
+            "mask must be boolean, True where .*: got dtype list",
+        ),
     ],
 )
 def test_errors_say_what_must_hold(call, error, message):

@@ -9,10 +9,11 @@ from attncourse.fast import sparsemax as fast
 from attncourse.fast.masks import causal_mask, padding_mask
 from attncourse.fast.sparsemax_parts import (
     masked_scores,
+    require_boolean,
     require_fit,
     require_real,
-    weighted_sum,
     weights_of,
+    widened,
 )
 from attncourse.reference import sparsemax as reference
 
@@ -89,6 +90,13 @@ def test_nan_and_infinity_spoil_their_own_row_only(alpha):
     torch.testing.assert_close(weights[3], torch.tensor([0.5, 0.5]))
     weights.sum().backward()
     assert torch.isfinite(scores.grad[3]).all()
+    assert torch.isnan(scores.grad[:3]).all()
+    upstream = torch.tensor([2.0, 5.0])
+    got = fast.entmax_backward(weights.detach(), upstream, alpha=alpha)
+    expected = reference.entmax_backward(
+        weights.detach(), upstream, alpha=alpha
+    )
+    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [1.3, 1.5, 2.0])
@@ -100,6 +108,12 @@ def test_single_precision_is_as_good_with_many_keys(alpha):
     # A score of size 10 is rounded by 1e-6 before anything is computed.
     np.testing.assert_allclose(got, exact, atol=2e-6)
     np.testing.assert_allclose(got.sum(dim=-1), 1.0, atol=1e-5)
+    # One key has nearly all the weight, the others share what is left.
+    lone = torch.full((100_003,), -1.98).double()
+    lone[0] = 0.0
+    np.testing.assert_allclose(
+        fast.entmax_15(lone.float()), fast.entmax_15(lone), rtol=1e-2
+    )
     ties = fast.entmax(torch.zeros(10_007), alpha=alpha)
     np.testing.assert_allclose(ties, 1 / 10_007, rtol=1e-5)
 
@@ -287,8 +301,30 @@ def test_what_is_hidden_reaches_neither_output_nor_gradient():
         output.square().sum().backward()
         results.append([output, *(x.grad for x in arguments)])
     for clean, poisoned in zip(*results, strict=True):
-        torch.testing.assert_close(poisoned, clean)
+        assert torch.equal(poisoned, clean)
         assert torch.isfinite(poisoned).all()
+
+
+def test_half_types_meet_in_single_precision():
+    q, k, v = (x.half() for x in (draw(2, 3), draw(5, 3), draw(5, 7)))
+    wide = [x.float() for x in (q, k, v)]
+    got = fast.entmax_attention(q, k, v, alpha=1.3)
+    expected = fast.entmax_attention(*wide, alpha=1.3)
+    assert torch.equal(got, expected.half())
+    # 300 * 300 is beyond the largest half, the scaled score is not NaN.
+    huge = torch.full((2, 3), 300.0).half()
+    got = fast.sparsemax_attention(huge, huge, torch.eye(2).half())
+    assert got.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    weights = draw(3, 1021).softmax(dim=-1).half()
+    upstream = draw(3, 1021, seed=1).half()
+    for function, arguments in [
+        (fast.entmax_backward, (weights, upstream)),
+        (fast.tsallis_entropy, (weights,)),
+    ]:
+        got = function(*arguments, alpha=1.3)
+        expected = function(*(x.float() for x in arguments), alpha=1.3)
+        assert got.dtype is torch.float16
+        assert torch.equal(got, expected.half())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -314,14 +350,10 @@ def test_attention_is_put_together_from_its_parts():
     assert torch.equal(masked_scores(q, k, None)[:, mask], scores[:, mask])
     weights = weights_of(scores, 1.5)
     torch.testing.assert_close(weights, fast.entmax_15(expected))
-    read = weighted_sum(weights, v, mask)
+    read = fast.entmax_attention(q, k, v, alpha=1.5, mask=mask)
     torch.testing.assert_close(read, weights @ v)
-    torch.testing.assert_close(
-        read, fast.entmax_attention(q, k, v, alpha=1.5, mask=mask)
-    )
-    v[:, -1] = torch.nan  # only the last query sees the last key
-    again = weighted_sum(weights, v, mask)
-    torch.testing.assert_close(again[:, :-1], read[:, :-1])
+    assert masked_scores(q.half(), k.half(), mask).dtype is torch.float32
+    assert widened(q) is q
 
 
 def test_the_checks_let_what_is_right_pass():
@@ -329,10 +361,15 @@ def test_the_checks_let_what_is_right_pass():
     with pytest.raises(TypeError, match="q must be a floating-point tensor"):
         require_real("q", [1.0], "dim")
     for shape in [(2, 5), (1, 5), (2, 1), (7, 1, 1)]:
-        assert require_fit(torch.ones(shape) > 0, 2, 5) is None
+        assert require_fit(torch.ones(shape) > 0, (2, 5)) is None
     for shape in [(5,), (5, 5), (2, 2)]:
         with pytest.raises(ValueError, match="mask must fit the scores"):
-            require_fit(torch.ones(shape) > 0, 2, 5)
+            require_fit(torch.ones(shape) > 0, (2, 5))
+    with pytest.raises(ValueError, match=r"got scores \(3,\), mask \(7,\)"):
+        require_fit(torch.ones(7, 2, 5) > 0, (3, 2, 5))
+    assert require_boolean(torch.ones(1, 5) > 0) is None
+    with pytest.raises(TypeError, match=r"must be boolean.*: got list"):
+        require_boolean([True])
 
 
 Q, K, V = torch.ones(2, 3), torch.ones(5, 3), torch.ones(5, 7)
@@ -412,6 +449,18 @@ Q, K, V = torch.ones(2, 3), torch.ones(5, 3), torch.ones(5, 7)
             ),
             ValueError,
             r"= \(\.\.\., 2, 5\): got \(3, 5\)",
+        ),
+        (
+            lambda: fast.sparsemax_attention(
+                Q.expand(3, 2, 3), K, V, mask=torch.ones(7, 2, 5) > 0
+            ),
+            ValueError,
+            r"must broadcast: got scores \(3,\), mask \(7,\)",
+        ),
+        (
+            lambda: fast.sparsemax_attention(Q, K, [1.0]),
+            TypeError,
+            "v must be a floating-point tensor: got list",
         ),
     ],
 )

@@ -32,6 +32,13 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
+def sentinel_of(memory, hidden=(2, 5)):
+    """Return a sentinel of a memory of this shape."""
+    maps = {"w_input": np.ones((3, 5)), "w_hidden": np.eye(5)}
+    arrays = (np.ones(shape) for shape in ((2, 3), hidden, memory))
+    return visual_sentinel(*arrays, **maps)
+
+
 def logistic(x):
     return 1 / (1 + np.exp(-x))
 
@@ -402,7 +409,7 @@ LAST, SENTINEL = np.ones(2), np.ones((2, 3))
         (
             lambda: gated_reader([[1.0, 2.0]], [[1.0]]),
             ValueError,
-            "q and k must agree in dim: got q=2, k=1",
+            "document and question must agree in dim: got document=2, q",
         ),
         (
             lambda: gated_reader([1.0], [[1.0]]),
@@ -530,6 +537,58 @@ LAST, SENTINEL = np.ones(2), np.ones((2, 3))
             ),
             ValueError,
             "k and v and bias must agree in keys: got k=5, v=4",
+        ),
+        (
+            lambda: adaptive_span_attention(
+                np.ones((2, 0)), np.ones((5, 0)), V, span=1, ramp=1
+            ),
+            ValueError,
+            "dim must be at least 1: got 0",
+        ),
+        (
+            lambda: span_mask(2, 3, span=1, ramp="1"),
+            TypeError,
+            "ramp must hold real numbers: got dtype <U1",
+        ),
+        (
+            lambda: span_mask(2, 3, span=1, ramp=[1, 2]),
+            ValueError,
+            r"ramp must be one number: got \[1, 2\]",
+        ),
+        (
+            lambda: span_penalty(1, weight=None),
+            TypeError,
+            "weight must hold real numbers: got dtype object",
+        ),
+        (
+            lambda: gated_attention(X, CONTEXT, LAYER, None, heads=2),
+            TypeError,
+            "gate must hold real numbers: got dtype object",
+        ),
+        (
+            lambda: gated_attention(X, CONTEXT, LAYER, X[0, 0], heads=2),
+            ValueError,
+            r"gate must have axes \(\.\.\., width, head_columns\): got",
+        ),
+        (
+            lambda: head_gated_attention(X, CONTEXT, LAYER, X[0, 0], heads=2),
+            ValueError,
+            r"gate must have axes \(\.\.\., width, heads\): got shape \(5,",
+        ),
+        (
+            lambda: sentinel_of(memory=(2, 3)),
+            ValueError,
+            "agree in hidden: got x=5, hidden=5, memory=3",
+        ),
+        (
+            lambda: sentinel_of(memory=(1, 5)),
+            ValueError,
+            "agree in queries: got x=2, hidden=2, memory=1",
+        ),
+        (
+            lambda: sentinel_of(memory=(3, 2, 5), hidden=(7, 2, 5)),
+            ValueError,
+            r"broadcast: got x \(\), hidden \(7,\), memory \(3,\)",
         ),
     ],
 )

@@ -1055,3 +1055,34 @@ def test_empty_axes_cost_nothing():
     assert prefill_cost(layer, layers=1, tokens=0, number_bytes=1) == Cost(
         0, 5
     )
+
+
+def test_counts_of_numpy_do_not_overflow():
+    many = np.int32(70_000)
+    sizes = AttentionSizes(many, many, np.int8(1), np.int8(100), np.int8(100))
+    assert attention_flops(sizes) == 400 * 70_000**2
+    layer = LayerSizes(many, np.int8(2), many, many, groups=np.int8(1))
+    assert layer_weight_count(layer) == (4 + 2 + 2) * 70_000**2
+    assert 2 * Cost(np.int64(2**62), np.int8(100)) == Cost(2**63, 200)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Cost(1, 2) + 3, "unsupported operand"),
+        (lambda: 0.5 * Cost(2, 2), "times must be a whole number: got 0.5"),
+        (
+            lambda: Device("1", 1.0),
+            "flops_per_second must be a real number: got '1'",
+        ),
+        (
+            lambda: Device(1.0, True),
+            "bytes_per_second must be a real number: got True",
+        ),
+    ],
+)
+def test_what_is_no_number_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+    with pytest.raises(ValueError, match="times must be at least 0: got -1"):
+        -1 * Cost(1, 2)

@@ -595,3 +595,16 @@ def test_masked_mean_says_what_must_hold():
         masked_mean([1.0], [1])
     with pytest.raises(TypeError, match="values must hold real numbers"):
         masked_mean(["a"], [True])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ragged: document_mask(ragged, [0]),
+        lambda ragged: padding_mask(ragged, keys=3),
+        lambda ragged: prefix_mask(2, 3, prefix=ragged),
+    ],
+)
+def test_a_ragged_list_holds_no_whole_numbers(make):
+    with pytest.raises(TypeError, match=r"must hold whole numbers: .*shape"):
+        make([[1], [2, 3]])

@@ -340,6 +340,11 @@ def test_keys_without_weight_neither_give_nor_get_a_gradient():
     for alpha in (1.0, 1.5, 2.0, 3.0):
         got = entmax_backward([[0.0, 0.0]], [[7.0, np.nan]], alpha=alpha)
         assert got.tolist() == [[0.0, 0.0]]
+        # A row that is spoiled stays so, but not where there is no weight.
+        got = entmax_backward([np.nan, np.nan, 0.0], [4, 7, 9], alpha=alpha)
+        np.testing.assert_array_equal(got, [np.nan, np.nan, 0.0])
+        got = entmax_backward([0.25, np.nan, 0.0], [4, 7, 9], alpha=alpha)
+        np.testing.assert_array_equal(got, [np.nan, np.nan, 0.0])
     assert sparsemax_backward(np.zeros((3, 0)), np.zeros((3, 0))).shape == (
         3,
         0,

@@ -27,5 +27,4 @@ CALLS = {
             {"block": 2, "queries": 3, "keys": 7},
         ),
     ],
-    "masks_patterns.whole": [(("ids", [1, 2]), {})],
 }

@@ -8,5 +8,4 @@ CALLS = {
     "sparsemax_gradients.sparsemax_backward": [((A, A), {}), ((A, A[0]), {})],
     "sparsemax_gradients.entmax_backward": [((A, A[:1]), {"alpha": 1.5})],
     "sparsemax_gradients.tsallis_entropy": [((A,), {"alpha": 1.5})],
-    "sparsemax_gradients.exponent": [((1.5,), {})],
 }
