@@ -226,15 +226,20 @@ def prune(weights: Numbers, mask: Kept) -> Numbers:
     [0.0, 5.0]
     """
     require_real("weights", weights, "")
-    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"mask must be boolean, True at what stays: got {got}")
+    require_mask(mask)
     if weights.shape != mask.shape:
         raise ValueError(
             "weights and mask must have one shape: "
             f"got weights {tuple(weights.shape)}, mask {tuple(mask.shape)}"
         )
     return weights.masked_fill(~mask, 0.0)
+
+
+def require_mask(mask: Kept) -> None:
+    """Require a boolean tensor."""
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask must be boolean, True at what stays: got {got}")
 
 
 def _largest(sizes: Float[Tensor, "number"], keep: int) -> Tensor:

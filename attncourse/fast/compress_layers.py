@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from attncourse.fast.compress import global_masks
+from attncourse.fast.compress import global_masks, require_mask
 from attncourse.fast.compress_int8 import Quantised, int8_product, quantise
 from attncourse.fast.lora_parts import replace_layers
 
@@ -41,6 +41,7 @@ class Masked(nn.Module):
 
     def __init__(self, mask: Kept):
         super().__init__()
+        require_mask(mask)
         self.register_buffer("mask", mask.clone())
         self.mask: Tensor
 
@@ -70,9 +71,7 @@ def apply_mask(layer: nn.Module, mask: Kept) -> nn.Module:
     >>> layer.weight.any().item()
     False
     """
-    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"mask must be boolean, True at what stays: got {got}")
+    require_mask(mask)
     weight: Tensor = layer.weight  # type: ignore[assignment]
     shape = tuple(weight.shape)
     try:

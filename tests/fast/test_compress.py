@@ -548,6 +548,11 @@ W = torch.ones(4, 6)
             "weight must be a floating-point tensor: got list",
         ),
         (
+            lambda: Masked(W),
+            TypeError,
+            "mask must be boolean, True at what stays: got torch.float32",
+        ),
+        (
             lambda: apply_mask(nn.Linear(6, 4), [True]),
             TypeError,
             "mask must be boolean, True at what stays: got list",
