@@ -280,7 +280,8 @@ def decoder(
 def _vocabulary(output: LinearOutput | DeepOutput) -> int:
     """Return how many logits there are; a deep output's last matrix says."""
     last = output.w_output if isinstance(output, DeepOutput) else output.weight
-    return real("the output matrix", last, "rows vocabulary").shape[-1]
+    *_, vocabulary = real("the output matrix", last, "rows vocabulary").shape
+    return vocabulary
 
 
 def _side_by_side(**parts: Array) -> Array:
