@@ -164,4 +164,5 @@ def _checked(
     count("dim", q.shape[-1])
     require_equal("keys", keys=k.shape[-2], values=v.shape[-2])
     require_broadcast(q=q.shape[:-2], keys=k.shape[:-2], values=v.shape[:-2])
-    return q, attention_weights(np.zeros_like(q), 0 * k, mask=mask) > 0
+    even = attention_weights(np.zeros_like(q), np.zeros_like(k), mask=mask)
+    return q, even > 0
