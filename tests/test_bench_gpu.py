@@ -131,3 +131,11 @@ def test_without_a_gpu_the_command_says_so(capsys):
 def test_the_search_needs_a_gpu(capsys):
     assert cli.main(["bench", "--tune"]) == 2
     assert "--tune needs --gpu" in capsys.readouterr().err
+
+
+def test_without_triton_the_command_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
+    assert gpu.run([64], rounds=1) == 2
+    said = capsys.readouterr().err
+    assert 'needs Triton: pip install "attncourse[triton]"' in said

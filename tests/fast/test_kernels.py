@@ -21,7 +21,17 @@ from attncourse.fast.kernels import config as configs
 from attncourse.fast.kernels.config import Config
 
 HERE = Path(__file__).parent
-HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def is_there(package):
+    """Tell if a package can be found, whatever the finders do about it."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+HAS_TRITON = is_there("triton")
 needs_triton = pytest.mark.skipif(
     not HAS_TRITON, reason="Triton's tiers did not run: it is not installed"
 )
@@ -72,6 +82,37 @@ def test_without_triton_the_error_says_what_to_install(tmp_path):
     assert done.stdout.strip() == (
         'Triton must be installed: pip install "attncourse[triton]" triton'
     ), done.stderr
+
+
+NO_TRITON = """\
+import sys
+from importlib.abc import MetaPathFinder
+
+class Refuses(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "triton":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuses())
+"""
+
+
+def test_without_triton_its_tests_are_skipped_with_the_reason(tmp_path):
+    (tmp_path / "no_triton.py").write_text(NO_TRITON, encoding="utf-8")
+    one = (
+        "tests/fast/test_kernels.py::"
+        "test_the_contract_notices_tiles_that_spill"
+    )
+    done = in_a_process(
+        [
+            *("-m", "pytest", "-p", "no_triton", "-p", "no:cacheprovider"),
+            *("-p", "no:xdist", "-rs", "attncourse/fast/kernels", one),
+        ],
+        tmp_path,
+        PYTHONPATH=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Triton's tiers did not run: it is not installed" in done.stdout
 
 
 Q, K, V = torch.ones(3, 5), torch.ones(7, 5), torch.ones(7, 2)

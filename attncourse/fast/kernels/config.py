@@ -71,8 +71,8 @@ def forward_config(
         # the operands of the multiplications stay in registers.
         return Config(32, 32, 4, 1)
     if _narrow(capability):
-        # Products by single warps.
-        return Config(128 if width <= 64 else 64, 64, 4, 2)
+        # Products by single warps, whose sums need most registers.
+        return Config(64, 32, 4 if width <= 128 else 8, 2)
     if width > 128:
         # 128 x 256 sums alone take 128 registers of 256 threads.
         return Config(64 if windowed else 128, 32, 8, 2)
@@ -100,7 +100,7 @@ def query_gradient_config(
     if item_bytes == 4:
         return Config(32, 32, 4, 1)
     if _narrow(capability):
-        return Config(64, 64, 4, 2)
+        return Config(64, 32, 4 if width <= 128 else 8, 2)
     if width > 128:
         return Config(64, 32, 8, 2)
     if width > 64:
@@ -126,7 +126,7 @@ def key_gradient_config(
     if item_bytes == 4:
         return Config(32, 32, 4, 1)
     if _narrow(capability):
-        return Config(32, 64, 4, 2)
+        return Config(32, 32, 4 if width <= 64 else 8, 2)
     if width > 128:
         return Config(32, 64, 8, 2)
     if width > 64 and causal:
