@@ -79,19 +79,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "a number that is drawn is never two to the last bit",
     (
         "sparsemax_gradients",
-        "u = np.where(seen, np.where(seen, a, 1.0) ** (2.0 - alpha), 0.0)",
-        "u = np.where(seen, np.where(seen, a, 2.0) ** (2.0 - alpha), 0.0)",
+        "u = np.where(seen, np.where(seen, a, 1.0) ** (2.0 - alpha), none)",
+        "u = np.where(seen, np.where(seen, a, 2.0) ** (2.0 - alpha), none)",
     ): "the outer choice takes it only where the inner took the weight",
-    (
-        "sparsemax",
-        "seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)",
-        "seen = np.where(allowed[..., None], v[..., None, :, :], 1.0)",
-    ): NO_WEIGHT,
-    (
-        "adaptive_sentinel",
-        "seen = np.where(allowed[..., None], v[..., None, :, :], 0.0)",
-        "seen = np.where(allowed[..., None], v[..., None, :, :], 1.0)",
-    ): NO_WEIGHT,
     (
         "sparsemax_gradients",
         "g = np.where(seen, g, 0.0)",
