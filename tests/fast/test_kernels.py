@@ -250,6 +250,15 @@ def test_a_kernel_keeps_the_contract_of_the_compiler(
 
 
 @needs_triton
+@pytest.mark.usefixtures("contract")  # Triton is imported and compiles
+def test_asking_for_the_interpreter_too_late_is_said(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    message = "TRITON_INTERPRET must be set before Triton is imported: got"
+    with pytest.raises(RuntimeError, match=message):
+        kernels.attention(Q, K, V)
+
+
+@needs_triton
 def test_the_contract_notices_tiles_that_spill(contract):
     config = Config(128, 256, 4, 2)
     report = contract.compile_for_hopper(

@@ -6,8 +6,9 @@ an axis of one before their last two, as ``(..., groups, 1, keys, dim)``
 under queries of ``(..., groups, heads, queries, dim)``, the heads of a
 group share them without a copy: so are causal grouped heads written.
 
-Without a GPU, ``TRITON_INTERPRET=1`` in the environment runs the kernels
-in Triton's interpreter: slowly, for tests and for reading along.
+Without a GPU, ``TRITON_INTERPRET=1`` in the environment, set before Triton
+is imported, runs the kernels in Triton's interpreter: slowly, for tests and
+for reading along.
 """
 
 from __future__ import annotations
@@ -143,6 +144,11 @@ def grouped_attention(q: Queries, k: Keys, v: Values) -> Output:
 def _banded(q, k, v, *, causal: bool, window: int | None = None) -> Output:
     leading = _checked(q, k, v)
     launch = _launch()
+    if not (q.is_cuda or launch.interpreted()):
+        raise RuntimeError(
+            "TRITON_INTERPRET must be set before Triton is imported: "
+            "got it after"
+        )
     keys = k.shape[-2]
     # A query at the last key that sees all before it has no window.
     behind = None if window is None or window >= keys else window - 1

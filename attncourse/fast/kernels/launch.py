@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import triton
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from triton.tools.tensor_descriptor import TensorDescriptor
@@ -111,6 +112,11 @@ def block(x: Tensor, rows: int, width: int) -> TensorDescriptor:
             steps[axis] = x.shape[axis + 1] * steps[axis + 1]
             steps[axis] += -steps[axis] % (16 // x.element_size())
     return TensorDescriptor(x, list(x.shape), steps, [1, 1, rows, width])
+
+
+def interpreted() -> bool:
+    """Tell if Triton's interpreter runs the kernels."""
+    return not isinstance(forward.attend, triton.JITFunction)
 
 
 def on_device(x: Tensor):
