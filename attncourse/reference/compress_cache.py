@@ -161,7 +161,6 @@ def _checked(
     q = real("q", q, "queries dim")
     k, v = (dequantise(each) for each in cache)
     require_equal("dim", q=q.shape[-1], keys=k.shape[-1])
-    count("dim", q.shape[-1])
     require_equal("keys", keys=k.shape[-2], values=v.shape[-2])
     require_broadcast(q=q.shape[:-2], keys=k.shape[:-2], values=v.shape[:-2])
     even = attention_weights(np.zeros_like(q), np.zeros_like(k), mask=mask)

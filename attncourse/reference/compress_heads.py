@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -52,7 +53,7 @@ def prune_heads(layer: Projections, mask: Bool[Array, "heads"]) -> Projections:
     require_equal(
         "heads", w_value=w["value"].shape[1], w_output=len(w["output"])
     )
-    changes: dict[str, Array | None] = {}
+    changes: dict[str, Any] = {}
     for name in ("query", "key", "value"):
         stays = _columns(mask, w[name].shape[1])
         changes[f"w_{name}"] = w[name][:, stays]

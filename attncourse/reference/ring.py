@@ -254,7 +254,7 @@ def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
     scale = 1 / np.sqrt(q.shape[-1])
     scores = np.einsum("...qd,...kd->...qk", q, k) * scale
     lse = np.maximum(seen.lse, LOWEST)[..., None]
-    scores = np.where(allowed, scores, -np.inf)
+    scores = np.where(allowed, scores, lse)  # which no exponential fears
     weights = np.exp(scores - lse)
     dweights = np.einsum("...qv,...kv->...qk", upstream, v)
     inner = np.sum(upstream * seen.output, axis=-1, keepdims=True)

@@ -759,6 +759,22 @@ LAYER = Projections(*np.ones((4, 6, 6)))
         ),
         (
             lambda: cache_attention(
+                np.ones((3, 1, 6)),
+                QuantisedCache(quantise(np.ones((2, 4, 6))), quantise(W)),
+            ),
+            ValueError,
+            r"must broadcast: got q \(3,\), keys \(2,\), values \(\)",
+        ),
+        (
+            lambda: cache_attention(
+                np.ones((3, 1, 6)),
+                QuantisedCache(quantise(W), quantise(np.ones((2, 4, 6)))),
+            ),
+            ValueError,
+            r"must broadcast: got q \(3,\), keys \(\), values \(2,\)",
+        ),
+        (
+            lambda: cache_attention(
                 W, QuantisedCache(quantise(W), quantise(W[:3]))
             ),
             ValueError,
