@@ -92,7 +92,9 @@ def causal_mask(
 
 
 def combine_masks(*masks: Bool[Tensor, SCORES]) -> Bool[Tensor, SCORES]:
-    """Return True where every mask is True; the masks broadcast.
+    r"""Return True where every mask is True; the masks broadcast.
+
+    .. math:: M = M_1 \wedge M_2 \wedge \dots
 
     Source: bookkeeping; the conjunction of conditions.
 

@@ -415,7 +415,6 @@ def train_spans(weight, steps):
     """
     generator = torch.Generator().manual_seed(0)
     layer = fast.AdaptiveSpan(3, longest=8, ramp=2.0, start=0.5)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
     # Each query's score is highest at the key that it has to repeat.
     q = torch.eye(12).expand(3, 12, 12) * 30.0
     k = torch.stack([torch.eye(12).roll(-back, 0) for back in (1, 5, 1)])
@@ -424,9 +423,10 @@ def train_spans(weight, steps):
         read = layer(q, k, v)
         near = (read[0, 1:] - v[0, :-1]).square().mean()
         far = (read[1, 5:] - v[1, :-5]).square().mean()
-        optimizer.zero_grad()
+        layer.zero_grad()
         (near + far + layer.penalty(weight)).backward()
-        optimizer.step()
+        with torch.no_grad():  # steps of one size, as Adam's are at first
+            layer.fraction -= 0.02 * layer.fraction.grad.sign()
         layer.clamp_()
     return layer.spans().tolist(), (near + far).item()
 
@@ -434,7 +434,7 @@ def train_spans(weight, steps):
 def test_a_penalty_shrinks_the_spans_that_are_not_needed():
     (_, _, unused), _ = train_spans(0.0, 3)
     assert unused == 4.0
-    (near, far, unused), error = train_spans(0.05, 50)
+    (near, far, unused), error = train_spans(0.05, 40)
     assert near < 1.0
     # Five steps back need a span and a ramp that are longer than five.
     assert far > 3.0
