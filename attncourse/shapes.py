@@ -79,7 +79,10 @@ def boolean(name: str, value: Any, axes: str = "") -> Array:
     >>> boolean("mask", [[True, False]], "queries keys").shape
     (1, 2)
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # a ragged list
+        raise TypeError(f"{name} must be a boolean array: {error}") from None
     if array.dtype != np.bool_:
         raise TypeError(
             f"{name} must be boolean, True where a query may look: "

@@ -102,6 +102,11 @@ def test_real_never_hands_back_the_callers_array():
             "mask must be boolean, True where a query may look: got dtype",
         ),
         (
+            lambda: shapes.boolean("mask", [[True], [True, False]]),
+            TypeError,
+            "mask must be a boolean array: setting an array element",
+        ),
+        (
             lambda: shapes.boolean("mask", [True], "queries keys"),
             ValueError,
             r"mask must have axes \(..., queries, keys\): got shape \(1,\)",

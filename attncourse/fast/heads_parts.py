@@ -85,7 +85,13 @@ def project(
     >>> project(torch.ones(3, 2), torch.ones(2, 5)).shape
     torch.Size([3, 5])
     """
-    require_axes("x", x, "tokens width")
+    _require_real("x", x, "tokens width")
+    _require_real("weight", weight)
+    if weight.dtype != x.dtype:
+        raise TypeError(
+            "x and weight must have one dtype: "
+            f"got {x.dtype} and {weight.dtype}"
+        )
     if weight.ndim != 2:
         raise ValueError(
             f"weight must have two axes: got shape {tuple(weight.shape)}"
@@ -110,7 +116,7 @@ def split_heads(x: Tokens, *, heads: int) -> Split:
     torch.Size([5, 3, 2])
     """
     heads = count("heads", heads)
-    require_axes("x", x, "tokens width")
+    _require_real("x", x, "tokens width")
     width = x.shape[-1]
     if width % heads:
         raise ValueError(
@@ -130,7 +136,7 @@ def merge_heads(x: Split) -> Tokens:
     >>> merge_heads(torch.ones(5, 3, 2)).shape
     torch.Size([3, 10])
     """
-    require_axes("x", x, "heads tokens dim")
+    _require_real("x", x, "heads tokens dim")
     return x.transpose(-2, -3).flatten(-2)
 
 
@@ -164,6 +170,14 @@ def project_heads(
         split_heads(k, heads=groups),
         split_heads(v, heads=groups),
     )
+
+
+def _require_real(name: str, value: Tensor, axes: str = "") -> None:
+    """Require a floating-point tensor with the named trailing axes."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        got = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"{name} must be a floating-point tensor: got {got}")
+    require_axes(name, value, axes)
 
 
 def require_axes(name: str, value: Tensor, axes: str) -> None:

@@ -39,7 +39,8 @@ def encoder_layer(
     ----------
     x : shape (..., tokens, width).
     mask : shape (..., tokens, tokens) or (..., 1, tokens), True where a
-        token may look. One that sees nothing is only transformed.
+        token may look. One that sees nothing is changed by
+        the output bias and the feed-forward network only.
 
     Source: Vaswani et al. (2017), section 3.1.
 

@@ -99,7 +99,8 @@ def multi_head_attention(
     context : tokens that are read, shape (..., keys, context_width); `x`
         itself for self-attention.
     mask : shape (..., queries, keys), leading axes as those of `x`; it
-        holds for every head.
+        holds for every head. A token that sees nothing reads zeros, so
+        that only the output bias is left of it.
 
     Source: Vaswani et al. (2017), section 3.2.2.
 

@@ -273,3 +273,29 @@ def test_empty_sequences_stay_empty_or_read_zeros():
 def test_messages_say_what_does_not_fit(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda x: fast.project(x, np.eye(4)),
+            "weight must be a floating-point tensor: got float64",
+        ),
+        (
+            lambda x: fast.project(x, [[1.0]]),
+            "weight must be a floating-point tensor: got list",
+        ),
+        (
+            lambda x: fast.project(x, torch.eye(4)),
+            "x and weight must have one dtype: got torch.float64 and",
+        ),
+        (
+            lambda x: fast.split_heads(x.int(), heads=2),
+            "x must be a floating-point tensor: got torch.int32",
+        ),
+    ],
+)
+def test_what_is_no_tensor_of_numbers_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(draw(0, 3, 4))
