@@ -67,9 +67,7 @@ def forward_config(
     Config(rows=128, columns=128, warps=8, stages=2, specialize=False)
     """
     if item_bytes == 4:
-        # Exact float32 products use no matrix unit: small tiles, so that
-        # the operands of the multiplications stay in registers.
-        return Config(32, 32, 4, 1)
+        return _exact(width)
     if _narrow(capability):
         # Products by single warps, whose sums need most registers.
         return Config(64, 32, 4 if width <= 128 else 8, 2)
@@ -98,7 +96,7 @@ def query_gradient_config(
     128
     """
     if item_bytes == 4:
-        return Config(32, 32, 4, 1)
+        return _exact(width)
     if _narrow(capability):
         return Config(64, 32, 4 if width <= 128 else 8, 2)
     if width > 128:
@@ -124,7 +122,7 @@ def key_gradient_config(
     32
     """
     if item_bytes == 4:
-        return Config(32, 32, 4, 1)
+        return _exact(width)
     if _narrow(capability):
         return Config(32, 32, 4 if width <= 64 else 8, 2)
     if width > 128:
@@ -133,6 +131,14 @@ def key_gradient_config(
         # 128 registers hold the two sums, and a mask needs its own.
         return Config(32, 128, 8, 2)
     return Config(64, 128, 8, 2)
+
+
+def _exact(width: int) -> Config:
+    """Return the tiles for float32, whose products use no matrix unit.
+
+    They are small, so that what is multiplied stays in registers.
+    """
+    return Config(32, 32, 4, 1) if width <= 64 else Config(16, 16, 8, 1)
 
 
 def _narrow(capability: int) -> bool:
