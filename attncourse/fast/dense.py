@@ -38,7 +38,8 @@ def attention_weights(
     .. math:: A = \mathrm{softmax}_{keys}\left(Q K^\top / \sqrt{d_k}\right)
 
     Every row sums to one, except rows in which `mask` allows no key:
-    those are zero, and so are their gradients.
+    those are zero, and so are their gradients. Half types are computed in
+    single precision.
 
     Source: Vaswani et al. (2017), "Attention Is All You Need", eq. 1.
 
@@ -47,18 +48,7 @@ def attention_weights(
     >>> attention_weights(torch.zeros(2, 3), torch.ones(4, 3))[0].tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    _require_real("q", q, "queries dim")
-    _require_real("k", k, "keys dim")
-    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
-    require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
-    if q.shape[-1] == 0:
-        raise ValueError("dim must be at least 1: got 0")
-    scale = q.shape[-1] ** -0.5
-    if mask is None:
-        return softmax(q @ k.mT * scale)
-    _require_fit(mask, q.shape[-2], k.shape[-2])
-    scores = pair_products(q, k, mask=mask) * scale
-    return masked_softmax(scores, mask)
+    return _weights(q, k, mask).to(q.dtype)
 
 
 def attention(
@@ -81,8 +71,9 @@ def attention(
     >>> attention(q, k, v)[0].tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    weights = attention_weights(q, k, mask=mask)
-    return weighted_sum(weights, v, mask=mask)
+    weights = _weights(q, k, mask)
+    _require_real("v", v, "keys value_dim")
+    return weighted_sum(weights, _widened(v), mask=mask).to(v.dtype)
 
 
 def weighted_sum(
@@ -150,6 +141,26 @@ def pair_products(q: Queries, k: Keys, *, mask: Mask) -> Weights:
     left = torch.where(met, q[..., :, None, :], 0.0)
     right = torch.where(met, k[..., None, :, :], 0.0)
     return torch.where(spoiled, (left * right).sum(dim=-1), clean)
+
+
+def _weights(q: Queries, k: Keys, mask: Mask | None) -> Weights:
+    """Return the weights, of half types in single precision."""
+    _require_real("q", q, "queries dim")
+    _require_real("k", k, "keys dim")
+    require_equal("dim", q=q.shape[-1], k=k.shape[-1])
+    require_broadcast(q=tuple(q.shape[:-2]), k=tuple(k.shape[:-2]))
+    if q.shape[-1] == 0:
+        raise ValueError("dim must be at least 1: got 0")
+    # Before the product: it may be too large for a half type.
+    q, k = _widened(q) * q.shape[-1] ** -0.5, _widened(k)
+    if mask is None:
+        return softmax(q @ k.mT)
+    _require_fit(mask, q.shape[-2], k.shape[-2])
+    return masked_softmax(pair_products(q, k, mask=mask), mask)
+
+
+def _widened(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _require_real(name: str, value: Tensor, axes: str) -> None:

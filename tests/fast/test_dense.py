@@ -93,6 +93,21 @@ def test_half_precision_is_kept():
     q, k, v = (each.to(torch.bfloat16) for each in triple(4))
     mask = torch.ones(3, 5, dtype=torch.bool)
     assert attention(q, k, v, mask=mask).dtype == torch.bfloat16
+    assert attention_weights(q, k).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_types_are_computed_in_single_precision(dtype):
+    q, k, v = (each.to(dtype) for each in triple(4, queries=97, keys=101))
+    truth = reference.attention(q.double(), k.double(), v.double())
+    weights = reference.attention_weights(q.double(), k.double())
+    rounded = torch.from_numpy(weights).to(dtype).double()
+    ideal = (rounded @ v.double()).to(dtype).double().numpy()
+    answer = attention(q, k, v).double().numpy()
+    assert numerics.within_ideal(answer, truth, ideal)
+    # Products of 300 and 300 are beyond what float16 can hold.
+    large = attention(torch.full_like(q, 300), torch.full_like(k, 300), v)
+    assert large.isfinite().all()
 
 
 def test_leading_axes_broadcast():
