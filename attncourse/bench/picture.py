@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 KINDS = (".svg", ".png", ".pdf")
+SETTINGS: Any = {
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "attncourse",
+}
 INK, MUTED, FAINT = "#1c2733", "#5a6775", "#c9d0d8"
 
 
@@ -55,7 +61,17 @@ def verdict(row: dict) -> str:
 
 
 def draw(found: dict, file: Path) -> None:
-    """Write a picture of the measurements, one line for each case.
+    """Write a picture of the measurements to a file."""
+    import matplotlib
+
+    require_kind(file)
+    with matplotlib.rc_context(SETTINGS):
+        dated = {"Date": None} if file.suffix.lower() == ".svg" else None
+        figure(found).savefig(file, dpi=150, metadata=dated)
+
+
+def figure(found: dict) -> Any:
+    """Return the picture of the measurements, one line for each case.
 
     A dot stands at our time over that of torch's operator, on a
     logarithmic axis; the bar beside it is the goal that it should not
@@ -65,26 +81,18 @@ def draw(found: dict, file: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    require_kind(file)
     rows = in_order(found["rows"])
-    settings: Any = {
-        "font.size": 10,
-        "font.family": "DejaVu Sans",
-        "svg.fonttype": "none",
-        "svg.hashsalt": "attncourse",
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(
+    with matplotlib.rc_context(SETTINGS):
+        drawing = Figure(
             figsize=(7.2, 1.5 + 0.27 * len(rows)),
             layout="constrained",
             facecolor="white",
         )
-        axes = figure.subplots()
+        axes = drawing.subplots()
         _lines(axes, rows)
         _frame(axes, found, rows)
         _legend(axes, rows)
-        dated = {"Date": None} if file.suffix.lower() == ".svg" else None
-        figure.savefig(file, dpi=150, metadata=dated)
+    return drawing
 
 
 def in_order(rows: Sequence[dict]) -> list[dict]:
