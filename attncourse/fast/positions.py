@@ -1,7 +1,8 @@
 """Sinusoidal, rotary and ALiBi positions in torch.
 
-Same names and contract as `attncourse.reference.positions`; results keep
-the type and the device of their input, and gradients flow.
+What is looked up in a trained table is in `positions_tables`. Same names
+and contract as `attncourse.reference.positions`; results keep the type and
+the device of their input, and gradients flow.
 """
 
 from __future__ import annotations
@@ -10,7 +11,31 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
+from attncourse.fast.positions_tables import (
+    bucket_index,
+    causal_bucket_index,
+    learned,
+    relative_bias,
+    relative_index,
+    relative_scores,
+    relative_values,
+)
 from attncourse.shapes import count, require_broadcast, require_equal
+
+__all__ = [
+    "alibi_bias",
+    "alibi_slopes",
+    "bucket_index",
+    "causal_bucket_index",
+    "frequencies",
+    "learned",
+    "relative_bias",
+    "relative_index",
+    "relative_scores",
+    "relative_values",
+    "rotary",
+    "sinusoidal",
+]
 
 Tokens = Float[Tensor, "*#batch tokens dim"]
 Positions = Real[Tensor, "*#batch tokens"]

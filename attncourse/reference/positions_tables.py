@@ -209,14 +209,14 @@ def relative_values(
 def relative_bias(
     table: Float[Array, "heads rows"], index: Index
 ) -> Float[Array, "*batch heads queries keys"]:
-    """Return one learned number for each head and each clipped distance.
+    """Return one learned number for each head and each distance.
 
     It is added to the scores after scaling: `relative_scores` with the
-    query left out, and therefore 2 clip + 1 numbers a head.
+    query left out. The index says which distances share a number: those
+    of a bucket (`bucket_index`), or those beyond a clip (`relative_index`).
 
     Source: Raffel et al. (2020), "Exploring the Limits of Transfer Learning
-    with a Unified Text-to-Text Transformer", section 2.1 (which groups far
-    distances in buckets where this clips them).
+    with a Unified Text-to-Text Transformer", section 2.1.
 
     Examples
     --------
