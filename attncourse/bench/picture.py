@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 KINDS = (".svg", ".png", ".pdf")
+INK, MUTED, FAINT = "#1c2733", "#5a6775", "#c9d0d8"
 SETTINGS: Any = {
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "xtick.color": INK,
+    "ytick.color": INK,
     "font.size": 10,
     "font.family": "DejaVu Sans",
     "svg.fonttype": "none",
     "svg.hashsalt": "attncourse",
 }
-INK, MUTED, FAINT = "#1c2733", "#5a6775", "#c9d0d8"
 
 
 class Look(NamedTuple):
@@ -67,7 +73,7 @@ def draw(found: dict, file: Path) -> None:
     require_kind(file)
     with matplotlib.rc_context(SETTINGS):
         dated = {"Date": None} if file.suffix.lower() == ".svg" else None
-        figure(found).savefig(file, dpi=150, metadata=dated)
+        figure(found).savefig(file, dpi=150, metadata=dated, facecolor="white")
 
 
 def figure(found: dict) -> Any:
@@ -86,7 +92,7 @@ def figure(found: dict) -> Any:
         drawing = Figure(
             figsize=(7.2, 1.5 + 0.27 * len(rows)),
             layout="constrained",
-            facecolor="white",
+            facecolor="none",  # a page has a colour of its own
         )
         axes = drawing.subplots()
         _lines(axes, rows)
