@@ -89,5 +89,6 @@ def equivalences(*, seed: int = 0) -> None:
         texts = (row.left, row.right, row.when, shown)
         cells = "".join(f"<td>{html.escape(each)}</td>" for each in texts)
         lines.append(f"<tr>{cells}</tr>")
-    table = f'<table class="table course-ties">{"".join(lines)}</tbody></table>'
+    rows = "".join(lines)
+    table = f'<table class="table course-ties">{rows}</tbody></table>'
     display(Html(table, "The table of equivalences."))
