@@ -131,6 +131,22 @@ def require_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
         ) from None
 
 
+def sum_to(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return sums over the axes along which `shape` would be repeated.
+
+    This undoes a broadcast: the gradient of an array that was read several
+    times is the sum over all readings.
+
+    Examples
+    --------
+    >>> sum_to(np.ones((2, 3, 5)), (3, 1)).tolist()
+    [[10.0], [10.0], [10.0]]
+    """
+    array = array.sum(axis=tuple(range(array.ndim - len(shape))))
+    repeated = [n for n, size in enumerate(shape) if size != array.shape[n]]
+    return array.sum(axis=tuple(repeated), keepdims=True)
+
+
 def count(name: str, value: Any, *, least: int = 1) -> int:
     """Return `value` as an int and require it to be at least `least`.
 

@@ -246,3 +246,15 @@ def test_the_help_has_examples_and_the_options(capsys):
     shown = capsys.readouterr().out
     for word in ("examples:", "--lengths", "--rounds", "--json", "--picture"):
         assert word in shown
+
+
+def test_the_picture_has_the_books_colours_so_that_a_dark_page_turns_them():
+    from attncourse.figures import style
+
+    assert (picture.INK, picture.MUTED, picture.FAINT) == (
+        style.INK,
+        style.MUTED,
+        style.FAINT,
+    )
+    used = {look.color for look in picture.LOOKS.values()}
+    assert used <= {role.light for role in style.ROLES.values()}

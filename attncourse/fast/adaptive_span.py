@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from attncourse.fast.dense import attention_weights, weighted_sum
 from attncourse.fast.masks import causal_mask, combine_masks
+from attncourse.fast.precision import widened
 from attncourse.fast.sparsemax_parts import (
     require_boolean,
     require_real,
-    widened,
 )
 from attncourse.shapes import (
     KEYS,

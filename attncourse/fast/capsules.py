@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attncourse.fast.precision import widened
 from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import count, require_broadcast, require_equal
 
@@ -50,7 +51,7 @@ def squash(s: Vectors) -> Vectors:
             [0.0000, 0.0000]])
     """
     require_real("s", s, "dim")
-    wide = _wide(s)
+    wide = widened(s)
     length = _length(wide)
     return (wide * (length / (1 + length**2))).to(s.dtype)
 
@@ -71,7 +72,7 @@ def capsule_lengths(capsules: Vectors) -> Float[Tensor, "*#batch"]:
     [5.0, 0.0]
     """
     require_real("capsules", capsules, "dim")
-    return _length(_wide(capsules))[..., 0].to(capsules.dtype)
+    return _length(widened(capsules))[..., 0].to(capsules.dtype)
 
 
 def predictions(capsules: Inputs, maps: Maps) -> Predictions:
@@ -102,7 +103,7 @@ def predictions(capsules: Inputs, maps: Maps) -> Predictions:
             f"{maps.dtype} on {maps.device}"
         )
     predicted = torch.einsum(
-        "...id,ijde->...ije", _wide(capsules), _wide(maps)
+        "...id,ijde->...ije", widened(capsules), widened(maps)
     )
     return predicted.to(capsules.dtype)
 
@@ -142,7 +143,7 @@ def route(predicted: Predictions, *, iterations: int = 3) -> Routed:
     """
     require_real("predicted", predicted, "inputs outputs out_dim")
     rounds = count("iterations", iterations)
-    u = _wide(predicted)
+    u = widened(predicted)
     logits = u.new_zeros(u.shape[:-1])
     for _ in range(rounds):
         shares = routing_shares(logits)
@@ -186,7 +187,7 @@ def margin_loss(
     _require_number("upper", upper)
     _require_number("lower", lower)
     _require_number("absent_weight", absent_weight)
-    wide = _wide(lengths)
+    wide = widened(lengths)
     missing = (upper - wide).clamp(min=0) ** 2
     surplus = (wide - lower).clamp(min=0) ** 2
     each = torch.where(present, missing, absent_weight * surplus)
@@ -247,11 +248,6 @@ class CapsuleLayer(nn.Module):
 def _require_number(name: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number: got {value!r}")
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Return the numbers in at least single precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _length(s: Vectors) -> Float[Tensor, "*#batch 1"]:

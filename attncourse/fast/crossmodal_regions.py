@@ -19,6 +19,7 @@ from attncourse.fast.crossmodal_masks import (
 )
 from attncourse.fast.dense import weighted_sum
 from attncourse.fast.heads import project
+from attncourse.fast.precision import widened
 from attncourse.fast.softmax import masked_softmax
 from attncourse.fast.tiled_parts import require_real
 from attncourse.reference.crossmodal_regions import RegionScorer
@@ -72,7 +73,7 @@ def region_weights(
         spoiled = allowed & ~finite.all(dim=-1)[..., None, :]
         pairs = torch.where(spoiled[..., None], regions[..., None, :, :], 0.0)
         scores = torch.where(spoiled, _scores(states, pairs, scorer), scores)
-    return masked_softmax(_wide(scores), allowed).to(scores.dtype)
+    return masked_softmax(widened(scores), allowed).to(scores.dtype)
 
 
 def region_context(
@@ -175,7 +176,7 @@ def doubly_stochastic_penalty(
     """
     require_real("weights", weights, "steps regions")
     allowed = whole_mask(mask, weights.shape, weights.device)
-    looked = torch.where(allowed, _wide(weights), 0.0).sum(dim=-2)
+    looked = torch.where(allowed, widened(weights), 0.0).sum(dim=-2)
     missing = torch.where(allowed.any(dim=-2), 1.0 - looked, 0.0)
     return (missing**2).sum(dim=-1).to(weights.dtype)
 
@@ -277,8 +278,3 @@ def _matrix(rows: int, columns: int) -> nn.Parameter:
     """Return a matrix that starts as the reference's layers do."""
     bound = math.sqrt(6 / (rows + count("hidden", columns)))
     return nn.Parameter(torch.empty(rows, columns).uniform_(-bound, bound))
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Return the numbers in at least single precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast.precision import widened
 from attncourse.fast.softmax import masked_softmax, softmax
 from attncourse.shapes import (
     KEYS,
@@ -73,7 +74,7 @@ def attention(
     """
     weights = _weights(q, k, mask)
     _require_real("v", v, "keys value_dim")
-    return weighted_sum(weights, _widened(v), mask=mask).to(v.dtype)
+    return weighted_sum(weights, widened(v), mask=mask).to(v.dtype)
 
 
 def weighted_sum(
@@ -152,15 +153,11 @@ def _weights(q: Queries, k: Keys, mask: Mask | None) -> Weights:
     if q.shape[-1] == 0:
         raise ValueError("dim must be at least 1: got 0")
     # Before the product: it may be too large for a half type.
-    q, k = _widened(q) * q.shape[-1] ** -0.5, _widened(k)
+    q, k = widened(q) * q.shape[-1] ** -0.5, widened(k)
     if mask is None:
         return softmax(q @ k.mT)
     _require_fit(mask, q.shape[-2], k.shape[-2])
     return masked_softmax(pair_products(q, k, mask=mask), mask)
-
-
-def _widened(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _require_real(name: str, value: Tensor, axes: str) -> None:

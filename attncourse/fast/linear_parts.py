@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attncourse.fast import precision
 from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import OUTPUT, require_broadcast, require_equal
 
@@ -75,10 +76,7 @@ def widened(*tensors: Tensor) -> list[Tensor]:
     >>> widened(torch.zeros(2, dtype=torch.float16))[0].dtype
     torch.float32
     """
-    return [
-        each.to(torch.promote_types(each.dtype, torch.float32))
-        for each in tensors
-    ]
+    return [precision.widened(each) for each in tensors]
 
 
 def checked_log_decay(log_decay: LogDecay, k: Features) -> LogDecay:

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attncourse.fast.dense import weighted_sum
+from attncourse.fast.precision import widened
 from attncourse.fast.sparsemax_parts import (
     masked_scores,
     require_boolean,
     require_real,
     weights_of,
-    widened,
 )
 from attncourse.reference.sparsemax_gradients import exponent
 from attncourse.shapes import (

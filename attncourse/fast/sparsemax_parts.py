@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attncourse.fast.dense import pair_products
+from attncourse.fast.precision import widened
 from attncourse.shapes import (
     KEYS,
     QUERIES,
@@ -87,19 +88,6 @@ def masked_scores(
     require_fit(mask, (*leading, q.shape[-2], k.shape[-2]))
     scores = pair_products(q, k, mask=mask) * scale
     return torch.where(mask, scores, -torch.inf)
-
-
-def widened(x: Tensor) -> Tensor:
-    """Return half types in single precision, other types as they are.
-
-    Source: bookkeeping; sums of many numbers need more digits than halves.
-
-    Examples
-    --------
-    >>> widened(torch.ones(3).half()).dtype
-    torch.float32
-    """
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def require_real(name: str, value: Tensor, axes: str) -> None:

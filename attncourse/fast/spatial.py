@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.fast.precision import widened
 from attncourse.fast.tiled_parts import require_real
 from attncourse.shapes import count, require_broadcast
 
@@ -72,7 +73,7 @@ def affine_grid(theta: Theta, *, height: int, width: int) -> Grid:
         )
     height = count("height", height, least=0)
     width = count("width", width, least=0)
-    theta = _wide(theta)
+    theta = widened(theta)
     x, y = (
         # An empty axis has no centres, and nothing is divided.
         (2 * torch.arange(size).to(theta) + 1) / max(size, 1) - 1
@@ -110,7 +111,9 @@ def bilinear_sample(image: Image, grid: Grid) -> Sampled:
     shape = (*leading, channels, *grid.shape[-3:-1])
     if not height or not width:
         return image.new_zeros(shape)
-    pixels = _wide(image).expand(*leading, channels, height, width).flatten(-2)
+    pixels = (
+        widened(image).expand(*leading, channels, height, width).flatten(-2)
+    )
     grid = grid.to(torch.promote_types(grid.dtype, pixels.dtype))
     grid = grid.expand(*leading, *grid.shape[-3:]).flatten(-3, -2)
     rows = _neighbours(grid[..., 1], height)
@@ -227,11 +230,6 @@ def _neighbours(
         inside = (index >= 0) & (index < size)
         found.append((index.clamp(0, size - 1), share, inside))
     return found
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Return the numbers in at least single precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _require_pairs(name: str, value: Tensor, axes: str) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from attncourse.reference.softmax import masked_softmax, softmax
 from attncourse.shapes import (
-    Array,
     Keys,
     Mask,
     Output,
@@ -17,6 +16,7 @@ from attncourse.shapes import (
     real,
     require_broadcast,
     require_equal,
+    sum_to,
 )
 
 
@@ -148,7 +148,7 @@ def attention_backward(
     dk = weighted_sum(np.swapaxes(dscores, -1, -2), q, mask=turned)
     turned_weights = np.swapaxes(weights, -1, -2)
     dv = weighted_sum(turned_weights, upstream, mask=turned)
-    return _sum_to(dq, q.shape), _sum_to(dk, k.shape), _sum_to(dv, v.shape)
+    return sum_to(dq, q.shape), sum_to(dk, k.shape), sum_to(dv, v.shape)
 
 
 def _fitting(mask: Mask, scores: tuple[int, ...]) -> Mask:
@@ -172,15 +172,3 @@ def _require_output_shape(upstream: Output, weights: Weights, v: Values):
             f"upstream must have the output's shape {expected}: "
             f"got {upstream.shape}"
         )
-
-
-def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """Return the gradient summed over the axes that were broadcast."""
-    extra = gradient.ndim - len(shape)
-    gradient = gradient.sum(axis=tuple(range(extra)))
-    repeated = tuple(
-        axis
-        for axis, size in enumerate(shape)
-        if size == 1 and gradient.shape[axis] != 1
-    )
-    return gradient.sum(axis=repeated, keepdims=True)

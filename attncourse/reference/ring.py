@@ -43,6 +43,7 @@ from attncourse.shapes import (
     real,
     require_broadcast,
     require_equal,
+    sum_to,
 )
 
 __all__ = [
@@ -242,9 +243,9 @@ def _backward(
         travelling = [travelling[-1], *travelling[:-1]]  # passed on
     _, _, _, dk, dv = zip(*travelling, strict=True)
     return (
-        _sum_to(unshard(dq, rows), shapes[0]),
-        _sum_to(unshard(dk, columns), shapes[1]),
-        _sum_to(unshard(dv, columns), shapes[2]),
+        sum_to(unshard(dq, rows), shapes[0]),
+        sum_to(unshard(dk, columns), shapes[1]),
+        sum_to(unshard(dv, columns), shapes[2]),
     )
 
 
@@ -266,13 +267,6 @@ def _block(q, upstream, seen: Partial, k, v, allowed) -> Gradients:
         weighted_sum(turned[0], q, mask=allowed.T),
         weighted_sum(turned[1], upstream, mask=allowed.T),
     )
-
-
-def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """Return the gradient summed over the axes that were broadcast."""
-    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
-    repeated = [n for n, size in enumerate(shape) if size != gradient.shape[n]]
-    return gradient.sum(axis=tuple(repeated), keepdims=True)
 
 
 def _lengths(q: Queries, k: Keys, v: Values) -> tuple[int, int]:

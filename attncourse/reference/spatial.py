@@ -24,7 +24,7 @@ from attncourse.reference.spatial_grid import (
     attention_theta,
     pairs,
 )
-from attncourse.shapes import Array, count, real, require_broadcast
+from attncourse.shapes import Array, count, real, require_broadcast, sum_to
 
 __all__ = [
     "affine_grid",
@@ -153,7 +153,7 @@ def bilinear_sample_backward(
     dx = _weighted(y_share[..., None] * _slope(across)[..., None, :], gain)
     dy = _weighted(_slope(down)[..., None] * x_share[..., None, :], gain)
     dgrid = np.stack([dx * width / 2, dy * height / 2], axis=-1)
-    return _sum_to(dimage, image.shape), _sum_to(dgrid, grid.shape)
+    return sum_to(dimage, image.shape), sum_to(dgrid, grid.shape)
 
 
 def spatial_transform(
@@ -247,11 +247,3 @@ def _checked(image: Image, grid: Grid) -> tuple[Array, Array]:
     grid = pairs("grid", grid)
     require_broadcast(image=image.shape[:-3], grid=grid.shape[:-3])
     return image, grid
-
-
-def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """Return the gradient summed over axes along which it was repeated."""
-    extra = gradient.ndim - len(shape)
-    gradient = gradient.sum(axis=tuple(range(extra)))
-    repeated = [axis for axis, size in enumerate(shape) if size == 1]
-    return gradient.sum(axis=tuple(repeated), keepdims=True)

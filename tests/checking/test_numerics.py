@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from low_precision import tf32
 
 from attncourse.checking import numerics
 from attncourse.reference import dense
@@ -22,12 +23,6 @@ FAULTS = (
 )
 # In half precision a product of two numbers of the type is exact anyway.
 HALF_FAULTS = tuple(each for each in FAULTS if each != "tf32 product")
-
-
-def tf32(x):
-    """Return `x` with the ten bits of mantissa that a tensor core keeps."""
-    bits = x.contiguous().view(torch.int32)
-    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
 def kernel(q, k, v, fault=None):

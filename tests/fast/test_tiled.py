@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from low_precision import tf32
 
 from attncourse.bench.memory import extra_bytes
 from attncourse.checking import numerics
@@ -416,12 +417,6 @@ FAULTS = {
 }
 # In these it is the online softmax that is at fault.
 RESCALED = [name for name in FAULTS if "rescale" in name]
-
-
-def tf32(x):
-    """Return `x` with the ten bits of mantissa that a tensor core keeps."""
-    bits = x.contiguous().view(torch.int32)
-    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
 def with_fault(fault, monkeypatch, *, tile):
