@@ -72,7 +72,8 @@ def ledger_lines() -> Iterator[str]:
         page = f"{{doc}}`library/{stems[0]}`"
         yield from (f"Equations, code and tests by name: {page}.", "")
         yield "::::{list-table}"
-        yield from (":header-rows: 1", ":widths: 52 40 8", "")
+        yield from (":class: course-ledger", ":header-rows: 1")
+        yield from (":widths: 52 40 8", "")
         yield from ("* - What it is", "  - Source", "  - Tests")
         rows: dict[str, list[ledger.Entry]] = {}
         for each in ledger.of(*stems):
