@@ -14,8 +14,11 @@ def fresh(function: Callable) -> Callable:
     """Return a copy of a function that shares no state with it.
 
     Its module's variables, its defaults and its attributes are copied,
-    so that a call cannot remember the one before.
+    so that a call cannot remember the one before. What stands for a
+    function of another process makes its own copy, by ``__fresh__``.
     """
+    if hasattr(type(function), "__fresh__"):
+        return function.__fresh__()
     if not isinstance(function, types.FunctionType):
         return function
     own = function.__globals__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,18 +55,39 @@ class Result:
         """The first stage that failed, the one to look at first."""
         return next((s for s in self.stages if not s.passed), None)
 
-    def told(self) -> dict[str, Any]:
+    def told(self, where: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return what may be told of a hidden examination.
 
-        Names from the question's own tables, its notes, and numbers;
-        nothing that was computed from a hidden input.
+        Texts from the question's own tables, its notes, and numbers;
+        nothing that was computed from a hidden input. `where` says in
+        words where in the book a misconception's section stands.
         """
+        where = where or {}
         return {
             "question": self.question_id,
+            "title": self.title,
             "verdict": self.verdict,
             "points": self.points,
+            "max_points": self.max_points,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "must": stage.must,
+                    "points": stage.points,
+                    "passed": stage.passed,
+                }
+                for stage in self.stages
+            ],
             "failed_stages": [s.name for s in self.stages if not s.passed],
             "diagnosis": [each.name for each in self.diagnosis],
+            "misconceptions": [
+                {
+                    "name": each.name,
+                    "says": each.says,
+                    "where": where.get(each.section, each.section),
+                }
+                for each in self.diagnosis
+            ],
             "notes": list(self.notes),
             "error": self.error,
             "line": self.line,

@@ -97,7 +97,11 @@ def alike(one: Outcome, other: Outcome, tolerance: Tolerance) -> bool:
 
 
 def failure_of(error: BaseException, function: Callable) -> Failure:
-    """Return a failure that tells only what may be told."""
+    """Return a failure that tells only what may be told.
+
+    A grader that runs the function in another process puts the line of
+    the student's code on the exception, as `student_line`.
+    """
     name = next(
         kind.__name__
         for kind in type(error).__mro__
@@ -112,7 +116,7 @@ def failure_of(error: BaseException, function: Callable) -> Failure:
     ]
     return Failure(
         name=name,
-        line=lines[-1] if lines else None,
+        line=lines[-1] if lines else getattr(error, "student_line", None),
         message=_message(error),
         todo=isinstance(error, NotImplementedError),
     )

@@ -45,7 +45,6 @@ def expand(
     *,
     unit: str,
     asked: Mapping[str, AnyQuestion],
-    key: str,
     written_points: float,
 ) -> Any:
     """Return nbgrader's source notebook of a unit.
@@ -53,7 +52,6 @@ def expand(
     Parameters
     ----------
     asked : the unit's questions by id, in the order of its ORDER.
-    key : draws the hidden cases; stands in the hidden tests only.
     written_points : what each written answer counts.
 
     Raises
@@ -66,7 +64,7 @@ def expand(
     found = faults(cells, unit, asked)
     if found:
         raise AuthorError("\n".join(found))
-    writer = _Writer(asked, key, written_points)
+    writer = _Writer(asked, written_points)
     made = [writer.cell(cell) for cell in cells]
     book = nbformat.from_dict(
         {
@@ -83,9 +81,8 @@ def expand(
 class _Writer:
     """Writes cell after cell and gives each a name that stays."""
 
-    def __init__(self, asked, key, written_points):
+    def __init__(self, asked, written_points):
         self.asked = asked
-        self.key = key
         self.written_points = written_points
         self.place = "start"
         self.used: Counter[str] = Counter()
@@ -136,7 +133,7 @@ class _Writer:
         return _cell(
             "code",
             f"{name}-test",
-            test_source(question, cell.source, self.key),
+            test_source(question, cell.source),
             points=question.points,
             locked=True,
         )
@@ -226,7 +223,7 @@ def _mirrored(found: re.Match[str]) -> str:
     return marked(inspect.unwrap(function))
 
 
-def test_source(question: AnyQuestion, secret: str, key: str) -> str:
+def test_source(question: AnyQuestion, secret: str) -> str:
     """Return a test cell: the visible check, then the hidden grading.
 
     The secret variables live in a function that forgets its own name, so
@@ -261,7 +258,7 @@ def test_source(question: AnyQuestion, secret: str, key: str) -> str:
     if secret.strip():
         lines.append(indented(secret.strip("\n")))
     lines += [
-        f"    return grade({asked}, key={key!r}{given})",
+        f"    return grade({asked}{given})",
         "",
         "",
         "_hidden()",

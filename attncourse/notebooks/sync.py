@@ -34,7 +34,6 @@ def source_of(course: Course, stem: str) -> Any:
             read(course.solution(stem)),
             unit=unit,
             asked=asked,
-            key=course.key(unit),
             written_points=course.written_points(),
         )
     except (AuthorError, ValueError, ImportError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,8 @@ UNITS = (
 )
 # Visible cases are the same for everybody; hidden ones never use this key.
 VISIBLE_KEY = "visible"
+# The environment variable in which the grader hands over a student's seed.
+SEED = "GRADING_SEED"
 
 
 class NotYet(AssertionError):
@@ -139,18 +142,24 @@ def grade(
     question_id: str,
     answer: Any,
     *,
-    key: str,
+    key: str | None = None,
     answers: Mapping[str, str] | None = None,
     because: Mapping[str, Mapping[str, str]] | None = None,
     right: Sequence[Callable] | None = None,
     wrong: Sequence[Callable] | None = None,
 ) -> float:
-    """Return the points that `answer` earns on the cases that `key` draws.
+    """Return the points that `answer` earns on hidden cases.
 
     It tells no more than names: stages, misconceptions, an exception's
     type. Secret answers and candidates come from the hidden test cell.
+
+    Parameters
+    ----------
+    key : draws the cases. Without one it is the seed that the grader set
+        for this student, and outside the grader a new one each time.
     """
-    secret: dict[str, Any] = {
+    key = key or os.environ.get(SEED) or secrets.token_hex(16)
+    given: dict[str, Any] = {
         name: value
         for name, value in (
             ("answers", answers),
@@ -160,8 +169,8 @@ def grade(
         )
         if value is not None
     }
-    result = examine(question_id, answer, key=key, **secret)
-    _publish(result.told())
+    result = examine(question_id, answer, key=key, **given)
+    _publish(result.told(_places(result)))
     return float(result.points)
 
 

@@ -340,3 +340,45 @@ def test_low_precision_faults_fail_the_numerics_policy():
     single = (p.astype(np.float32) @ v.astype(np.float32)).astype(np.float32)
     assert numerics.within_plain(single, truth, single)
     assert not numerics.within_plain(single * 1.000001, truth, single)
+
+
+def test_what_is_told_can_be_read_without_the_question():
+    wrong = MEAN.wrong(MEAN.misconceptions[0])
+    told = examine(wrong).told({"unit-a-b": "chapter 0"})
+    assert told["title"] == MEAN.title
+    assert told["max_points"] == MEAN.points
+    assert [each["passed"] for each in told["stages"]] == [True, False, False]
+    assert told["stages"][1]["must"] == MEAN.stages[1].must
+    assert told["misconceptions"] == [
+        {
+            "name": "not_divided",
+            "says": "It is not_divided.",
+            "where": "chapter 0",
+        }
+    ]
+
+
+class Elsewhere:
+    """Stands for a function of another process."""
+
+    copies = 0
+
+    def __call__(self, *_):
+        error = ValueError("no")
+        error.student_line = 7
+        raise error
+
+    def __fresh__(self):
+        type(self).copies += 1
+        return self
+
+
+def test_the_line_of_a_function_of_another_process_is_its_own():
+    assert examine(Elsewhere()).told()["line"] == 7
+
+
+def test_a_function_of_another_process_makes_its_own_copies():
+    before = Elsewhere.copies
+    judge.examine_audit(AUDIT, Elsewhere(), key="k")
+    tried = len(AUDIT.right) + len(AUDIT.wrong)
+    assert Elsewhere.copies - before == tried
