@@ -1,0 +1,122 @@
+"""What comes back from a child, as plain data of exact types.
+
+Every text in here was written by a student's process: it is material to
+judge and to clean, never an instruction.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from attncourse.grading.model import Limits
+
+Lost = Literal["timeout", "out-of-memory", "crashed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a process used, and how it ended.
+
+    `exit` is its exit status and `signal` the number that ended it; both
+    are None while it lives, or where nothing is known.
+    """
+
+    cpu_s: float = 0.0
+    maxrss_bytes: int = 0
+    exit: int | None = None
+    signal: int | None = None
+
+
+class ChildLost(Exception):
+    """The child is gone: `verdict`, and `says` for the student to read."""
+
+    def __init__(
+        self, verdict: Lost, says: str, usage: Usage | None = None
+    ) -> None:
+        super().__init__(f"{verdict}: {says}")
+        self.verdict: Lost = verdict
+        self.says = says
+        self.usage = usage or Usage()
+
+
+class CallbackRefused(TypeError):
+    """An argument is a function, and this call must not bring one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An exception that student code raised.
+
+    `name` is its own type's name, `builtin` the nearest built-in one's.
+    `cell` and `line` say where in the student's own code it passed last.
+    `memory` tells that memory ran out.
+    """
+
+    name: str
+    builtin: str
+    message: str
+    cell: str | None = None
+    line: int | None = None
+    memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What running a cell gave: nbformat outputs and perhaps a failure."""
+
+    outputs: tuple[dict[str, Any], ...] = ()
+    failed: Failed | None = None
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """What a call gave.
+
+    `args` and `kwargs` are the arguments as they are after it; the value
+    may be one of them. `subclasses` counts values that came as their base
+    type. `gradients` has, after a backward pass, ``args``, ``kwargs`` and
+    ``parameters``.
+    """
+
+    value: Any = None
+    failed: Failed | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[dict[str, Any], ...] = ()
+    subclasses: int = 0
+    gradients: dict[str, Any] | None = None
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """How an object presents itself."""
+
+    name: str = ""
+    doc: str | None = None
+    signature: str | None = None
+    kind: str = "object"
+
+
+class Budget:
+    """What all calls of one test may use together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.cpu_s = limits.cpu_s
+        self.wall_s = limits.wall_s
+
+    def spend(self, *, cpu_s: float, wall_s: float) -> None:
+        """Take off what a call has used."""
+        self.cpu_s = max(0.0, self.cpu_s - cpu_s)
+        self.wall_s = max(0.0, self.wall_s - wall_s)
+
+
+def clock() -> float:
+    """Return the seconds by which waits are measured."""
+    return time.monotonic()
