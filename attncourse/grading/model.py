@@ -93,6 +93,7 @@ class SourceCell(Plain):
     `answers` names the answer cells that a test is about: those before it,
     back to the test before. `forbids` are dotted names, such as
     ``numpy.linalg`` or ``torch.nn``, that its answers must not use.
+    `cell_id` is nbformat's id of the cell.
     """
 
     kind: Literal["test", "answer", "locked", "written", "text", "free"]
@@ -105,6 +106,7 @@ class SourceCell(Plain):
     answers: tuple[str, ...] = ()
     forbids: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    cell_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +115,15 @@ class Plan(Plain):
 
     `upstream` is ``punish`` (a wrong answer counts in all that use it) or
     ``substitute`` (a question that fails is tried again with the
-    instructor's own function for earlier questions that failed).
+    instructor's own function for earlier questions that failed). `metadata`
+    is the notebook's, with the kernel.
     """
 
     assignment: str
     notebook: str
     cells: tuple[SourceCell, ...]
     upstream: Literal["punish", "substitute"] = "substitute"
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def tests(self) -> tuple[SourceCell, ...]:
