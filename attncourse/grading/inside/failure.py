@@ -1,0 +1,150 @@
+"""What may be said of an exception: names, a message, a line."""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import types
+from collections.abc import Mapping
+from typing import Any
+
+BUILTIN = {
+    kind: name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
+}
+MESSAGE_CHARS = 2_000
+FRAMES = 24
+SYNTAX = (SyntaxError, IndentationError, TabError)
+# What torch says where Python would raise MemoryError.
+NO_MEMORY = ("can't allocate memory", "std::bad_alloc", "out of memory")
+
+
+def nearest(kind: type) -> str:
+    """Return the name of the nearest built-in exception."""
+    for each in type.__dict__["__mro__"].__get__(kind):
+        if each in BUILTIN:
+            return BUILTIN[each]
+    return "BaseException"
+
+
+def message(error: BaseException) -> str:
+    """Return the exception's text; student code may run and fail here."""
+    try:
+        text = error.msg if type(error) in SYNTAX else str(error)
+        return text[:MESSAGE_CHARS] if type(text) is str else ""
+    except BaseException:
+        return "(an exception whose message cannot be read)"
+
+
+def of(
+    error: BaseException, cells: Mapping[str, str], skip: int = 0
+) -> dict[str, Any]:
+    """Describe an exception in plain data.
+
+    `cells` names the student's cells by the file names of their code;
+    ``cell`` and ``line`` are the last place in one of them.
+    """
+    text = message(error)
+    cell, line = place(error, cells)
+    memory = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in NO_MEMORY)
+    )
+    return {
+        "name": str(type(error).__name__)[:200],
+        "builtin": nearest(type(error)),
+        "message": text,
+        "cell": cell,
+        "line": line,
+        "memory": memory,
+    }
+
+
+def place(
+    error: BaseException, cells: Mapping[str, str]
+) -> tuple[str | None, int | None]:
+    """Return the cell and the line in it that the exception passed last."""
+    found: tuple[str | None, int | None] = (None, None)
+    if isinstance(error, SyntaxError) and error.filename in cells:
+        return cells[error.filename], error.lineno
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if name in cells:
+            found = cells[name], step.tb_lineno
+        step = step.tb_next
+    return found
+
+
+def output(error: BaseException, cells: Mapping[str, str]) -> dict[str, Any]:
+    """Return nbformat's error output: a plain traceback without colours."""
+    text = message(error)
+    name = str(type(error).__name__)[:200]
+    lines = ["Traceback (most recent call last):"]
+    lines += _frames(error.__traceback__, cells)
+    if isinstance(error, SyntaxError):
+        lines += _syntax(error, cells)
+    lines.append(f"{name}: {text}" if text else name)
+    return {
+        "output_type": "error",
+        "ename": name,
+        "evalue": text,
+        "traceback": ["\n".join(lines)],
+    }
+
+
+def _frames(
+    step: types.TracebackType | None, cells: Mapping[str, str]
+) -> list[str]:
+    """Describe the frames from the first in a cell on; long ones shortened."""
+    frames = []
+    while step is not None:
+        frames.append((step.tb_frame.f_code, step.tb_lineno))
+        step = step.tb_next
+    inside = (k for k, (code, _) in enumerate(frames) if _own(code, cells))
+    frames = frames[next(inside, len(frames)) :]
+    left_out = len(frames) - FRAMES
+    if left_out > 0:
+        frames[FRAMES // 2 : -FRAMES // 2] = []
+    lines = [line for code, at in frames for line in _frame(code, at, cells)]
+    if left_out > 0:
+        lines.insert(len(lines) // 2, f"  [{left_out} more calls]")
+    return lines
+
+
+def _own(code: types.CodeType, cells: Mapping[str, str]) -> bool:
+    return code.co_filename in cells
+
+
+def _frame(
+    code: types.CodeType, line: int, cells: Mapping[str, str]
+) -> list[str]:
+    file = code.co_filename
+    if file not in cells:
+        return [f"  File {_short(file)}, line {line}, in {code.co_name}"]
+    where = f"  {cells[file]}, line {line}"
+    if code.co_name != "<module>":
+        where += f", in {code.co_name}"
+    source = linecache.getline(file, line).strip()
+    return [where, f"    {source}"] if source else [where]
+
+
+def _short(file: str) -> str:
+    """Return a library file's path within the library."""
+    for above in ("/site-packages/", "/lib/python3."):
+        if above in file:
+            return file.rpartition(above)[2]
+    return file.rpartition("/")[2]
+
+
+def _syntax(error: SyntaxError, cells: Mapping[str, str]) -> list[str]:
+    lines = [
+        f"  {cells.get(error.filename or '', 'code')}, line {error.lineno}"
+    ]
+    if isinstance(error.text, str):
+        source = error.text.rstrip("\n")
+        lines.append(f"    {source}")
+        if isinstance(error.offset, int) and 0 < error.offset < 1000:
+            lines.append("    " + " " * (error.offset - 1) + "^")
+    return lines

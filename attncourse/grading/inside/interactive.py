@@ -1,0 +1,175 @@
+"""IPython's shell without files, colours, history and prompts."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Type
+from traitlets.config import Config
+
+from . import failure
+from .outputs import Outputs
+
+
+class Compiler(CachingCompiler):
+    """Gives the code of a cell a file name that tells the cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_name = "cell"
+        self.cells: dict[str, str] = {}
+
+    def get_code_name(
+        self, raw_code: str, transformed_code: str, number: int
+    ) -> str:
+        """Return a file name that no other cell has."""
+        name, count = f"<{self.next_name}>", 1
+        while name in self.cells:
+            count += 1
+            name = f"<{self.next_name}: {count}>"
+        self.cells[name] = self.next_name
+        return name
+
+
+class Hook(DisplayHook):
+    """Records the value of a cell's last expression."""
+
+    def write_output_prompt(self) -> None:
+        """Show no prompt."""
+
+    def compute_format_data(self, result: Any) -> tuple[dict, dict]:
+        """Format the value, unless nobody will see it."""
+        if self.shell.hidden:
+            return {}, {}
+        return super().compute_format_data(result)
+
+    def write_format_data(
+        self, format_dict: dict, md_dict: dict | None = None
+    ) -> None:
+        """Record the formatted value."""
+        self.shell.record.show(
+            "execute_result",
+            format_dict,
+            md_dict,
+            execution_count=self.prompt_count,
+        )
+
+    def log_output(self, format_dict: dict) -> None:
+        """Keep no log."""
+
+    def finish_displayhook(self) -> None:
+        """End without printing anything."""
+        self._is_active = False
+
+
+class Publisher(DisplayPublisher):
+    """Records what is displayed."""
+
+    def publish(
+        self,
+        data: dict,
+        metadata: dict | None = None,
+        *,
+        transient: dict | None = None,
+        update: bool = False,
+        **_: Any,
+    ) -> None:
+        """Record a display; an update replaces what it updates."""
+        record = self.shell.record
+        mark = (transient or {}).get("display_id")
+        if update:
+            for entry in record.entries:
+                if mark is not None and entry.get("mark") == mark:
+                    record.entries.remove(entry)
+                    break
+        record.show("display_data", data, metadata)
+        if isinstance(mark, str) and record.entries:
+            record.entries[-1]["mark"] = mark
+
+    def clear_output(self, wait: bool = False) -> None:
+        """Forget what this cell has shown."""
+        self.shell.record.clear()
+
+
+class Interactive(InteractiveShell):
+    """The shell itself; `make` returns the one of this process."""
+
+    compiler_class = Type(Compiler)
+    displayhook_class = Type(Hook)
+    display_pub_class = Type(Publisher)
+    record = AnyTrait()
+    hidden = Bool(False)
+
+    @classmethod
+    def make(cls) -> Interactive:
+        """Return the process's shell, made anew if there is none."""
+        settings = Config()
+        settings.HistoryManager.enabled = False
+        settings.HistoryManager.hist_file = ":memory:"
+        settings.InteractiveShell.colors = "nocolor"
+        settings.InteractiveShell.enable_tip = False
+        settings.InteractiveShell.banner1 = ""
+        settings.Completer.use_jedi = False
+        settings.StoreMagics.autorestore = False
+        before = sys.modules["__main__"]
+        shell = cls.instance(config=settings, record=Outputs(0))
+        sys.modules["__main__"] = before
+        return shell
+
+    def init_ipython_dir(self, ipython_dir: str | None) -> None:
+        """Use no folder."""
+        self.ipython_dir = ""
+
+    def init_profile_dir(self, profile_dir: Any) -> None:
+        """Read no one's settings and write none."""
+        self.profile_dir = None
+
+    def init_virtualenv(self) -> None:
+        """Leave the import path as it is."""
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Run no event loop: figures are drawn into the outputs."""
+
+    def ask_exit(self) -> None:
+        """Stay: a cell that says `exit` ends nothing."""
+
+    async def run_code(
+        self, code_obj: Any, result: Any = None, *, async_: bool = False
+    ) -> bool:
+        """Run compiled code; tell whether it raised anything at all."""
+        try:
+            if async_:
+                await eval(code_obj, self.user_global_ns, self.user_ns)
+            else:
+                exec(code_obj, self.user_global_ns, self.user_ns)
+        except BaseException as error:
+            if result is not None:
+                result.error_in_exec = error
+            self.showtraceback()
+            return True
+        return False
+
+    def _format_exception_for_storage(self, *_: Any, **__: Any) -> dict:
+        """Keep no second copy of a traceback."""
+        return {}
+
+    def showtraceback(
+        self, exc_tuple: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Record an exception."""
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if error is None or self.record.limit <= 0:
+            return
+        with contextlib.suppress(Exception):
+            self.record.add(failure.output(error, self.compile.cells))
+
+    def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+        """Record an error of the compiler."""
+        self.showtraceback()
