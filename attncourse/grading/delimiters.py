@@ -86,12 +86,12 @@ class Delimiters:
 def cut(
     source: str, begin: str, end: str, stub: str | None = None
 ) -> tuple[str, int]:
-    """Return a text without its regions, and how many there were.
+    r"""Return a text without its regions, and how many there were.
 
     Examples
     --------
-    >>> cut("a\\n# BEGIN\\nb\\n# END\\nc", "BEGIN", "END", "?")
-    ('a\\n?\\nc', 1)
+    >>> cut("a\n# BEGIN\nb\n# END\nc", "BEGIN", "END", "?")
+    ('a\n?\nc', 1)
     """
     kept: list[str] = []
     regions, inside = 0, False

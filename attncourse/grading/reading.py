@@ -74,7 +74,7 @@ def read(data: bytes) -> Notebook:
 
 
 def _decoded(data: bytes, notes: list[str]) -> str:
-    encoding = json.detect_encoding(data)
+    encoding: str = json.detect_encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
@@ -127,7 +127,8 @@ def _notebook(content: Any, notes: list[str]) -> Notebook:
             f"a notebook must have at most {MOST_CELLS} cells: got "
             f"{len(found)}"
         )
-    cells, mended = [], set()
+    cells: list[Cell] = []
+    mended: set[str] = set()
     for index, each in enumerate(found):
         if isinstance(each, dict):
             cells.append(_cell(each, index, mended))

@@ -266,7 +266,9 @@ def _forbids(settings: dict[str, Any]) -> tuple[str, ...]:
 
 def _limited(limits: Limits, settings: dict[str, Any], where: str) -> Limits:
     said = settings.get("limits", {})
-    known = {each.name: type(each.default) for each in fields(Limits)}
+    known: dict[str, type] = {
+        each.name: type(getattr(limits, each.name)) for each in fields(Limits)
+    }
     for name, value in said.items():
         if name not in known:
             raise GradingError(

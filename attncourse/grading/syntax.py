@@ -70,12 +70,12 @@ def _parsed(source: str) -> ast.Module | None:
 
 
 def without_magics(source: str) -> str:
-    """Return a cell without IPython's own lines, as many lines as before.
+    r"""Return a cell without IPython's own lines, as many lines as before.
 
     Examples
     --------
-    >>> without_magics("%time\\nfiles = !ls\\nx = 1")
-    'pass\\nfiles = None\\nx = 1'
+    >>> without_magics("%time\nfiles = !ls\nx = 1")
+    'pass\nfiles = None\nx = 1'
     """
     found = CELL_MAGIC.match(source)
     if found:
@@ -95,13 +95,13 @@ def without_magics(source: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def look(source: str) -> Code:
-    """Return the names of a cell's code.
+    r"""Return the names of a cell's code.
 
     Examples
     --------
-    >>> sorted(look("import numpy as np\\nx = np.ones(3)").binds)
+    >>> sorted(look("import numpy as np\nx = np.ones(3)").binds)
     ['np', 'x']
-    >>> sorted(look("def f(x):\\n    return g(x)").uses)
+    >>> sorted(look("def f(x):\n    return g(x)").uses)
     ['g', 'x']
     """
     module = tree(source)

@@ -1,0 +1,20 @@
+"""What a student handed in: its notebook read, and matched with the plan."""
+
+from __future__ import annotations
+
+from attncourse.grading.matching import pair
+from attncourse.grading.model import Plan, Script
+from attncourse.grading.placing import place
+from attncourse.grading.reading import Cell, Notebook, read
+
+__all__ = ["Cell", "Notebook", "match", "read"]
+
+
+def match(plan: Plan, notebook: Notebook) -> Script:
+    """Return the steps in which a submission is run and judged.
+
+    Tests and locked cells come from the plan, each exactly once; of the
+    notebook come the student's own cells, in their order. Every oddity is
+    told in a note; a notebook handed in as it was released has none.
+    """
+    return place(plan, notebook, pair(plan, notebook))
