@@ -1,0 +1,167 @@
+"""Frames over a socket, between sides of which one may be hostile.
+
+A frame is `MAGIC`, a length of eight bytes, and as many bytes. Every wait
+has a deadline that holds for the whole frame, however slowly it drips.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Self
+
+MAGIC = b"GRAD"
+_HEAD = struct.Struct("<4sQ")
+_CHUNK = 1 << 16
+# Never wait inside the kernel, and never die of a signal.
+_NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+
+
+class ChannelError(Exception):
+    """The other side cannot be spoken with."""
+
+
+class Closed(ChannelError):
+    """The other side has gone."""
+
+
+class Late(ChannelError):
+    """The other side took longer than it may."""
+
+
+class TooLong(ChannelError):
+    """A frame is longer than frames may be."""
+
+
+class Garbled(ChannelError):
+    """What came is no frame."""
+
+
+class Channel:
+    """Sends and receives frames of at most `max_bytes` bytes.
+
+    One thread uses it; the socket may be blocking or not. `watch`, if
+    given, is called every `watch_s` seconds while waiting, and may raise.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        max_bytes: int,
+        *,
+        watch: Callable[[], object] | None = None,
+        watch_s: float = 0.05,
+    ) -> None:
+        self.sock = sock
+        self.max_bytes = max_bytes
+        self.watch = watch
+        self.watch_s = watch_s
+        self._held = bytearray()
+        self._half_sent = False
+
+    def send(self, data: bytes, timeout_s: float | None = None) -> None:
+        """Send one frame; `Late` if the other side does not read it."""
+        if len(data) > self.max_bytes:
+            raise TooLong(
+                f"a frame holds at most {self.max_bytes} bytes:"
+                f" got {len(data)}"
+            )
+        if self._half_sent:
+            raise Closed("a frame was sent in part: nothing can follow it")
+        head = _HEAD.pack(MAGIC, len(data))
+        parts = [head + data] if len(data) < _CHUNK else [head, data]
+        deadline = _deadline(timeout_s)
+        self._half_sent = True
+        for part in parts:
+            self._send_all(memoryview(part), deadline)
+        self._half_sent = False
+
+    def receive(self, timeout_s: float | None = None) -> bytes:
+        """Return the next frame's bytes; `None` waits for ever.
+
+        After `Late`, what came so far is kept, and one may wait again.
+        """
+        deadline = _deadline(timeout_s)
+        self._fill(_HEAD.size, deadline)
+        magic, size = _HEAD.unpack_from(self._held)
+        if magic != MAGIC:
+            raise Garbled("a frame must start as one")
+        if size > self.max_bytes:
+            raise TooLong(
+                f"a frame holds at most {self.max_bytes} bytes: got {size}"
+            )
+        end = _HEAD.size + size
+        self._fill(end, deadline)
+        with memoryview(self._held) as held:
+            data = bytes(held[_HEAD.size : end])
+        del self._held[:end]
+        return data
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for `select`."""
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _fill(self, count: int, deadline: float | None) -> None:
+        """Read until `count` bytes are held."""
+        while len(self._held) < count:
+            wanted = max(_CHUNK, min(count - len(self._held), 16 * _CHUNK))
+            try:
+                came = self.sock.recv(wanted, _NOW)
+            except BlockingIOError:
+                self._wait(select.POLLIN, deadline)
+                continue
+            except OSError as error:
+                raise Closed(f"the other side has gone: {error}") from None
+            if not came:
+                raise Closed("the other side has gone")
+            self._held += came
+            _check(deadline)
+
+    def _send_all(self, left: memoryview, deadline: float | None) -> None:
+        while left:
+            try:
+                left = left[self.sock.send(left, _NOW) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT, deadline)
+            except OSError as error:
+                raise Closed(f"the other side has gone: {error}") from None
+            else:
+                if left:
+                    _check(deadline)
+
+    def _wait(self, event: int, deadline: float | None) -> None:
+        """Wait until the socket is ready, with an eye on the clock."""
+        poll = select.poll()
+        poll.register(self.sock, event)
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise Late("the other side took longer than it may")
+            if self.watch is not None:
+                left = min(self.watch_s, left or self.watch_s)
+            if poll.poll(None if left is None else left * 1000 + 1):
+                return
+            if self.watch is not None:
+                self.watch()
+
+
+def _deadline(timeout_s: float | None) -> float | None:
+    return None if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _check(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise Late("the other side took longer than it may")
