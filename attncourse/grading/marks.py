@@ -1,0 +1,216 @@
+"""Write one submission's marks, and leave alone what people wrote."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable
+from typing import Any
+
+from nbgrader import api
+from nbgrader.api import new_uuid
+from sqlalchemy import Connection, func, insert, select, update
+
+from attncourse.grading.metadata import checksum
+from attncourse.grading.model import Outcome, Plan
+
+COMMENT = api.Comment.__table__
+GRADE = api.Grade.__table__
+STUDENT = api.Student.__table__
+SUBMITTED = api.SubmittedAssignment.__table__
+SUBMITTED_NOTEBOOK = api.SubmittedNotebook.__table__
+ASSIGNMENT = api.Assignment.__table__
+
+Ids = dict[tuple[str, str], str]
+# ``penalty(student, score, seconds late)``: the points taken off.
+Penalty = Callable[[str, float, float], float | None]
+
+
+def submission(
+    connection: Connection,
+    student: str,
+    assignment: str,
+    timestamp: datetime.datetime | None,
+) -> str:
+    """Return the id of what a student handed in, made if it is new."""
+    if not connection.execute(
+        select(STUDENT.c.id).where(STUDENT.c.id == student)
+    ).first():
+        connection.execute(insert(STUDENT).values(id=student))
+    table = SUBMITTED
+    found = connection.execute(
+        select(table.c.id).where(
+            table.c.assignment_id == assignment,
+            table.c.student_id == student,
+        )
+    ).scalar()
+    if found is None:
+        found = new_uuid()
+        row = {"id": found, "assignment_id": assignment}
+        connection.execute(insert(table).values(student_id=student, **row))
+    if timestamp is not None:
+        connection.execute(
+            update(table)
+            .where(table.c.id == found)
+            .values(timestamp=timestamp)
+        )
+    return found
+
+
+def submitted_notebook(
+    connection: Connection, parent: str, notebook: str
+) -> str:
+    """Return the id of a submission's notebook, made if it is new."""
+    table = SUBMITTED_NOTEBOOK
+    found = connection.execute(
+        select(table.c.id).where(
+            table.c.assignment_id == parent, table.c.notebook_id == notebook
+        )
+    ).scalar()
+    if found is None:
+        found = new_uuid()
+        row = {"id": found, "assignment_id": parent, "flagged": False}
+        connection.execute(insert(table).values(notebook_id=notebook, **row))
+    return found
+
+
+def automatic(
+    plan: Plan, outcome: Outcome, notebook: dict[str, Any]
+) -> tuple[dict[str, float | None], dict[str, str | None]]:
+    """Return points and comments by cell, as nbgrader would give them.
+
+    A test's points are the judge's; of a written answer nbgrader's rule
+    decides: nothing for a stub that was left as it is, else a person.
+    """
+    scores: dict[str, float | None] = {**_tests(plan, outcome)}
+    comments: dict[str, str | None] = {}
+    for cell in notebook["cells"]:
+        told = cell["metadata"].get("nbgrader")
+        if not told:
+            continue
+        name = told["grade_id"]
+        same = told["checksum"] == checksum(
+            cell["source"], cell["cell_type"], told
+        )
+        if told["grade"] and name not in scores:
+            scores[name] = 0.0 if same and told["solution"] else None
+        if told["solution"] or told["task"]:
+            silent = same and not told["task"]
+            comments[name] = "No response." if silent else None
+    return scores, comments
+
+
+def _tests(plan: Plan, outcome: Outcome) -> dict[str, float]:
+    """Return the points of all tests; the last gate for a judge's numbers."""
+    judged = {each.grade_id: each.points for each in outcome.questions}
+    most = {str(test.grade_id): test.points for test in plan.tests}
+    if judged.keys() != most.keys() or len(most) != len(outcome.questions):
+        raise ValueError(
+            "an outcome must judge every test once: got "
+            f"{[each.grade_id for each in outcome.questions]} of {[*most]}"
+        )
+    for name, points in judged.items():
+        if not (math.isfinite(points) and 0 <= points <= most[name]):
+            raise ValueError(
+                f"points of {name} must be from 0 to {most[name]:g}: got "
+                f"{points!r}"
+            )
+    return {name: float(points) for name, points in judged.items()}
+
+
+def write(
+    connection: Connection,
+    parent: str,
+    ids: Ids,
+    scores: dict[str, float | None],
+    comments: dict[str, str | None],
+) -> None:
+    """Write the automatic points and comments of a submitted notebook."""
+    known = {
+        row.cell_id: row
+        for row in connection.execute(
+            select(GRADE.c.cell_id, GRADE.c.id, GRADE.c.manual_score).where(
+                GRADE.c.notebook_id == parent
+            )
+        )
+    }
+    for (name, kind), cell in ids.items():
+        if kind == "SolutionCell":
+            continue
+        old = known.get(cell)
+        row: dict[str, Any] = {}
+        if name in scores:
+            by_hand = old is not None and old.manual_score is not None
+            row["auto_score"] = scores[name]
+            row["needs_manual_grade"] = by_hand or scores[name] is None
+        if old is None:
+            row = {"needs_manual_grade": True, **row}
+            added = {"id": new_uuid(), "cell_id": cell, "notebook_id": parent}
+            connection.execute(insert(GRADE).values(**added, **row))
+        elif row:
+            connection.execute(
+                update(GRADE).where(GRADE.c.id == old.id).values(**row)
+            )
+    _write_comments(connection, parent, ids, comments)
+
+
+def _write_comments(
+    connection: Connection,
+    parent: str,
+    ids: Ids,
+    comments: dict[str, str | None],
+) -> None:
+    known = {
+        row.cell_id: row
+        for row in connection.execute(
+            select(
+                COMMENT.c.cell_id, COMMENT.c.id, COMMENT.c.auto_comment
+            ).where(COMMENT.c.notebook_id == parent)
+        )
+    }
+    for (name, kind), cell in ids.items():
+        if kind == "GradeCell":
+            continue
+        old, said = known.get(cell), comments.get(name)
+        if old is None:
+            added = {"id": new_uuid(), "cell_id": cell, "notebook_id": parent}
+            connection.execute(
+                insert(COMMENT).values(auto_comment=said, **added)
+            )
+        elif old.auto_comment != said:
+            connection.execute(
+                update(COMMENT)
+                .where(COMMENT.c.id == old.id)
+                .values(auto_comment=said)
+            )
+
+
+def penalise(
+    connection: Connection, student: str, handed_in: str, penalty: Penalty
+) -> None:
+    """Take points off what was handed in late, as the course's rule says."""
+    row = connection.execute(
+        select(SUBMITTED.c.timestamp, SUBMITTED.c.extension, ASSIGNMENT)
+        .join(ASSIGNMENT, ASSIGNMENT.c.id == SUBMITTED.c.assignment_id)
+        .where(SUBMITTED.c.id == handed_in)
+    ).one()
+    late_s = 0.0
+    if row.timestamp is not None and row.duedate is not None:
+        due = row.duedate + (row.extension or datetime.timedelta())
+        late_s = max(0.0, (row.timestamp - due).total_seconds())
+    score = func.coalesce(func.sum(api.Grade.score.expression), 0.0)
+    table = SUBMITTED_NOTEBOOK
+    for each in connection.execute(
+        select(table.c.id, score)
+        .outerjoin(GRADE, GRADE.c.notebook_id == table.c.id)
+        .where(table.c.assignment_id == handed_in)
+        .group_by(table.c.id)
+    ).all():
+        taken = penalty(student, each[1], late_s) if late_s else None
+        if taken is not None:
+            taken = min(max(0.0, taken), each[1])
+        connection.execute(
+            update(table)
+            .where(table.c.id == each[0])
+            .values(late_submission_penalty=taken)
+        )

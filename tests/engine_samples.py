@@ -1,0 +1,192 @@
+"""A small plan, and what may have come of it, for the engine's tests."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from attncourse.grading import submission
+from attncourse.grading.autograded import compose
+from attncourse.grading.folders import Folders
+from attncourse.grading.model import Judged, Outcome, Plan, SourceCell
+from attncourse.grading.store import Graded, Store
+
+TABLES = (
+    "assignment",
+    "notebook",
+    "base_cell",
+    "grade_cells",
+    "solution_cells",
+    "task_cells",
+    "source_cell",
+    "student",
+    "submitted_assignment",
+    "submitted_notebook",
+    "grade",
+    "comment",
+)
+
+
+def cell(kind: str, name: str | None, source: str, **more: Any) -> SourceCell:
+    code = kind not in ("written", "text")
+    return SourceCell(
+        kind=kind,
+        grade_id=name,
+        cell_type="code" if code else "markdown",
+        source=source,
+        visible=more.pop("visible", source),
+        **more,
+    )
+
+
+def plan(
+    *, notebook: str = "sums", points: float = 5.0, extra: tuple = ()
+) -> Plan:
+    hidden = "assert add(2, 3) == 5  # seen\nassert add(7, 11) == 18  # unseen"
+    return Plan(
+        assignment="03_sums",
+        notebook=notebook,
+        cells=(
+            cell("text", None, "# Sums"),
+            cell("locked", "setup", "import math"),
+            cell(
+                "answer",
+                "add",
+                "def add(a, b):\n    return a + b",
+                visible="def add(a, b):\n    raise NotImplementedError",
+            ),
+            cell(
+                "test",
+                "add-test",
+                hidden,
+                visible=hidden.partition("\n")[0],
+                points=points,
+                answers=("add",),
+            ),
+            cell("written", "why", "Because.", visible="Why?", points=2.0),
+            *extra,
+        ),
+    )
+
+
+def notebook(answer: str = "def add(a, b):\n    return a + b", **more) -> str:
+    cells = [
+        {"cell_type": "markdown", "source": "# Sums", "metadata": {}},
+        {"cell_type": "code", "source": "import math", "name": "setup"},
+        {"cell_type": "code", "source": answer, "name": "add"},
+        {"cell_type": "code", "source": "# the test", "name": "add-test"},
+        {
+            "cell_type": "markdown",
+            "source": more.get("why", "Why?"),
+            "name": "why",
+        },
+    ]
+    for each in cells:
+        name = each.pop("name", None)
+        each["metadata"] = {"nbgrader": {"grade_id": name}} if name else {}
+        if each["cell_type"] == "code":
+            each.update(execution_count=None, outputs=[])
+    return json.dumps(
+        {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    )
+
+
+def outcome(student: str = "ada", points: float = 5.0, **more) -> Outcome:
+    most = more.pop("max_points", 5.0)
+    return Outcome(
+        student=student,
+        assignment="03_sums",
+        questions=(
+            Judged(
+                grade_id="add-test",
+                verdict="pass" if points == most else "fail",
+                points=points,
+                max_points=most,
+                says="Everything holds.",
+            ),
+        ),
+        **more,
+    )
+
+
+def graded(
+    student: str = "ada",
+    points: float = 5.0,
+    *,
+    key: str = "k1",
+    why: str = "Why?",
+    of: Plan | None = None,
+    pages: dict[str, str] | None = None,
+) -> Graded:
+    whole = of or plan()
+    most = whole.cell("add-test").points
+    came = outcome(student, points, max_points=most)
+    return Graded(
+        plan=whole,
+        outcome=came,
+        content_key=key,
+        notebook=autograded(whole, came, why),
+        pages=pages or {},
+    )
+
+
+def autograded(
+    whole: Plan, came: Outcome, why: str = "Why?"
+) -> dict[str, Any]:
+    read = submission.read(notebook(why=why).encode())
+    return compose(whole, read, came)
+
+
+def store(folder: Path, **more: Any) -> Store:
+    return Store(
+        f"sqlite:///{folder / 'gradebook.db'}",
+        Folders(root=folder),
+        course_id="sums",
+        **more,
+    )
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return all that a run leaves behind, ids and times apart."""
+    with sqlite3.connect(folder / "gradebook.db") as book:
+        names = {
+            id_: name
+            for table, column in (
+                ("assignment", "name"),
+                ("notebook", "name"),
+                ("base_cell", "name"),
+            )
+            for id_, name in book.execute(f"SELECT id, {column} FROM {table}")
+        }
+        owners = dict(
+            book.execute("SELECT id, student_id FROM submitted_assignment")
+        )
+        names |= owners
+        names |= {
+            id_: f"{owners[parent]}/{names[of]}"
+            for id_, parent, of in book.execute(
+                "SELECT id, assignment_id, notebook_id FROM submitted_notebook"
+            )
+        }
+        found: dict[str, Any] = {
+            table: sorted(
+                repr([names.get(v, v) for v in row[1:]])
+                if table in ("grade", "comment", "source_cell")
+                else repr([names.get(v, v) for v in row])
+                for row in book.execute(f"SELECT * FROM {table}")
+            )
+            for table in TABLES
+        }
+        found["records"] = sorted(
+            book.execute(
+                "SELECT student, assignment, notebook, content_key "
+                "FROM grading_record"
+            )
+        )
+    for step in ("autograded", "feedback"):
+        for file in sorted((folder / step).rglob("*")):
+            if file.is_file():
+                found[str(file.relative_to(folder))] = file.read_bytes()
+    return found
