@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from attncourse.grading.collecting import Submitted, find
 from attncourse.grading.matching import pair
 from attncourse.grading.model import Plan, Script
 from attncourse.grading.placing import place
 from attncourse.grading.reading import Cell, Notebook, read
 
-__all__ = ["Cell", "Notebook", "match", "read"]
+__all__ = ["Cell", "Notebook", "Submitted", "find", "match", "read"]
 
 
 def match(plan: Plan, notebook: Notebook) -> Script:
