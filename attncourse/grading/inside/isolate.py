@@ -9,14 +9,26 @@ system allows them (see `namespaces`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import landlock, linux, privileges, rlimits, seccomp
+from . import (
+    filetree,
+    landlock,
+    linux,
+    namespaces,
+    privileges,
+    rlimits,
+    seccomp,
+)
 from .linux import IsolationError
+from .namespaces import enter_namespaces
+from .privileges import works
 
 __all__ = [
     "Isolation",
@@ -24,6 +36,8 @@ __all__ = [
     "Prepared",
     "available",
     "enter",
+    "enter_judge",
+    "enter_namespaces",
 ]
 
 
@@ -61,16 +75,44 @@ class Isolation:
         return replace(self, namespaces=tuple(namespaces))
 
 
+@functools.cache
 def available() -> Isolation:
-    """Find out what this system allows."""
+    """Find out what this system allows, by trying it in other processes."""
+    if not linux.LINUX:
+        return Isolation(missing=("this system is not Linux",))
     missing = []
     abi = landlock.version()
     if not abi:
-        missing.append("Landlock is missing: Linux 5.13 or later must have it")
+        missing.append("Landlock is missing (Linux 5.13 or later has it)")
+    elif not works(_shut_everything):
+        missing.append("Landlock does not hold what it should")
+        abi = 0
     why = seccomp.why_missing()
+    if why is None and not works(_fork_under_seccomp):
+        why = "a program cannot be loaded, or does not hold"
     if why:
         missing.append(f"seccomp is missing: {why}")
-    return Isolation(abi, why is None, (), tuple(missing))
+    return Isolation(abi, why is None, namespaces.possible(), tuple(missing))
+
+
+def _shut_everything() -> None:
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    landlock.restrict([])
+    try:
+        os.listdir("/")
+    except PermissionError:
+        return
+    raise IsolationError
+
+
+def _fork_under_seccomp() -> None:
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.install(seccomp.program())
+    try:
+        os.fork()
+    except PermissionError:
+        return
+    raise IsolationError
 
 
 @dataclass
@@ -78,7 +120,9 @@ class Prepared:
     """All that `enter` needs, made once in the server before it forks.
 
     `readable` are the files and folders that can be read besides the
-    child's own (see `tree.readable`). Make it after `namespaces`.
+    child's own (see `tree.readable`). Make it after `enter_namespaces`.
+    Where the mandatory layer is missing it raises `IsolationError`, unless
+    the students are trusted.
     """
 
     readable: Iterable[str | os.PathLike]
@@ -86,25 +130,42 @@ class Prepared:
     isolation: Isolation = field(init=False)
     places: list[landlock.Place] = field(init=False, default_factory=list)
     program: bytes = field(init=False, default=b"")
+    users: range | None = field(init=False, default=None)
+    nested: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.isolation = replace(available(), trusted=self.trust)
+        self.isolation = replace(
+            available(), trusted=self.trust, namespaces=namespaces.entered()
+        )
         if not self.isolation.complete:
             if not self.trust:
                 raise IsolationError("; ".join(self.isolation.missing))
             return
-        paths = tuple(self.readable)
-        rlimits.room_for_descriptors(len(paths) + 1024)
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                self.places.append(landlock.Place.at(path, landlock.READ))
-        # To import, Python lists the folders on its path.
-        importing = {Path(each).resolve() for each in sys.path if each}
-        for path in {Path(each).parent for each in paths} & importing:
-            self.places.append(landlock.Place.at(path, landlock.READ_DIR))
-        nowhere = landlock.READ_FILE | landlock.WRITE_FILE
-        self.places.append(landlock.Place.at(os.devnull, nowhere))
+        paths = tuple(each for each in self.readable if os.path.exists(each))
+        self.places = _places(paths)
         self.program = seccomp.program()
+        self.users = privileges.numbers(paths)
+        alone = os.geteuid() != 0
+        self.nested = alone and works(privileges.nested_user)
+
+    @property
+    def storage(self) -> bool:
+        """Whether each child gets storage of its own, of limited size."""
+        return "mount" in self.isolation.namespaces
+
+
+def _places(paths: Iterable[str | os.PathLike]) -> list[landlock.Place]:
+    paths = tuple(map(Path, paths))
+    rlimits.room_for_descriptors(len(paths) + 1024)
+    places = [landlock.Place.at(path, landlock.READ) for path in paths]
+    # To import, Python lists the folders on its path.
+    importing = {Path(each).resolve() for each in sys.path if each}
+    places += [
+        landlock.Place.at(path, landlock.READ_DIR)
+        for path in {each.parent for each in paths} & importing
+    ]
+    nowhere = landlock.READ_FILE | landlock.WRITE_FILE
+    return [*places, landlock.Place.at(os.devnull, nowhere)]
 
 
 def enter(
@@ -117,8 +178,9 @@ def enter(
     """Shut this freshly forked process in `folder`, for good.
 
     Of its descriptors only `keep` stay open (0, 1 and 2 lead to nowhere
-    unless kept). Raises where a layer cannot be set up: then the process
-    must end, since it is only partly shut in.
+    unless kept). What is written to `folder` is gone when the process
+    ends, where namespaces allow. Raises where a layer cannot be set up:
+    then the process must end, since it is only partly shut in.
     """
     with contextlib.suppress(PermissionError):  # it leads a session already
         os.setsid()
@@ -128,10 +190,55 @@ def enter(
         rlimits.close_all_but(tuple(keep))
         rlimits.lower(bounds)
         return
+    user = _user(prepared, folder)
+    if prepared.storage:
+        filetree.own_storage(limits.file_bytes, user)
+    elif user != os.getuid():
+        filetree.give_to(".", user)
     own = landlock.Place.at(".", landlock.OWN)
-    privileges.give_up()
+    if prepared.nested:
+        privileges.nested_user()
+    if prepared.nested or user != os.getuid():
+        bounds["NPROC"] = limits.threads
+    privileges.give_up(user)
     privileges.keep_to_itself()
     landlock.restrict([*prepared.places, own], abi=prepared.isolation.landlock)
     rlimits.close_all_but(tuple(keep))
     rlimits.lower(bounds)
     seccomp.install(prepared.program)
+
+
+def _user(prepared: Prepared, folder: str | os.PathLike) -> int:
+    """Return the number of the user who this process is to be.
+
+    Each folder has its own, so that threads are counted for it alone.
+    """
+    if prepared.users is None or not privileges.reachable(folder):
+        return os.getuid()
+    return prepared.users[os.stat(folder).st_ino % len(prepared.users)]
+
+
+def enter_judge(
+    prepared: Prepared,
+    *,
+    limits: rlimits.Limits,
+    folder: str | os.PathLike | None = None,
+    keep: Iterable[int] = (),
+) -> None:
+    """Hold this process, a judge, to reading what is prepared.
+
+    It writes to `folder` only, or nowhere. It may connect to the sandbox,
+    and end the processes there; that it watches them needs ``/proc``.
+    """
+    with contextlib.suppress(PermissionError):
+        os.setsid()
+    bounds = rlimits.bounds(limits)
+    if prepared.isolation.complete:
+        places = [landlock.Place.at("/proc", landlock.READ), *prepared.places]
+        if folder is not None:
+            places.append(landlock.Place.at(folder, landlock.OWN))
+        privileges.give_up(keep=privileges.KILL)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        landlock.restrict(places, abi=prepared.isolation.landlock, alone=False)
+    rlimits.close_all_but(tuple(keep))
+    rlimits.lower(bounds)

@@ -87,14 +87,17 @@ class Place:
         return cls(fd, rights)
 
 
-def restrict(places: Iterable[Place], *, abi: int | None = None) -> None:
-    """Leave this process these places only, no TCP, and no one to signal.
+def restrict(
+    places: Iterable[Place], *, abi: int | None = None, alone: bool = True
+) -> None:
+    """Leave this process these places only, and no TCP.
 
-    Needs ``no_new_privs``. Every further call takes more away.
+    `alone` leaves it nobody to signal, and no abstract sockets. Needs ``no_new_privs``. Every further call takes more away.
     """
     abi = version() if abi is None else abi
     files = handled(abi)
-    rules = _Ruleset(files, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    scoped = 3 if alone and abi >= 6 else 0
+    rules = _Ruleset(files, 3 if abi >= 4 else 0, scoped)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset = linux.syscall(
         linux.LANDLOCK_CREATE_RULESET, ctypes.byref(rules), size, 0

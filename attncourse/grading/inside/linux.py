@@ -12,12 +12,17 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 MACHINE = platform.machine()
 # The newer calls are numbered alike on every machine.
 CLOSE_RANGE = 436
+MOUNT_SETATTR = 442
 LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_ADD_RULE = 445
 LANDLOCK_RESTRICT_SELF = 446
 SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE)
 CAPSET = {"x86_64": 126, "aarch64": 91}.get(MACHINE)
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(MACHINE)
+
+NEW_MOUNTS = 0x00020000
+NEW_USER = 0x10000000
+NEW_PROCESSES = 0x20000000
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import functools
 import os
-import tempfile
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -182,7 +181,7 @@ class _Rules:
     def exported(self) -> bytes:
         """Return the kernel's program."""
         self.filter.set_attr(self.of.Attr.CTL_OPTIMIZE, 2)
-        with tempfile.TemporaryFile() as file:
+        with open(os.memfd_create("seccomp"), "w+b") as file:
             self.filter.export_bpf(file)
             file.seek(0)
             return file.read()

@@ -43,12 +43,10 @@ def readable(
     `hidden` are packages of which nothing may be seen; `extra` are
     further files and folders (the code that runs inside, for example).
     """
-    roots = [*map(Path, SYSTEM), *_libraries(), *map(Path, extra)]
     secret = {path.resolve() for path in _installed(set(hidden))}
     found = {
         path: None
-        for root in roots
-        if root.exists()
+        for root in roots(extra)
         for path in without(root.resolve(), secret)
     }
     return tuple(
@@ -56,6 +54,12 @@ def readable(
         for path in found
         if not any(parent in found for parent in path.parents)
     )
+
+
+def roots(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
+    """Return the same whole, for a file tree of its own."""
+    every = (*map(Path, SYSTEM), *_libraries(), *map(Path, extra))
+    return tuple(path for path in every if path.exists())
 
 
 def without(root: Path, secret: Iterable[Path]) -> Iterator[Path]:
