@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,37 +51,37 @@ class Delimiters:
             said["code_stub"] = stub or cls.code_stub
         return cls(**said)
 
-    def released(self, source: str, *, solution: bool, cell_type: str) -> str:
+    def released(
+        self, source: str, own: Mapping[str, Any], cell_type: str
+    ) -> str:
         """Return what students are given of a source cell.
+
+        Parameters
+        ----------
+        own : nbgrader's metadata of the cell.
 
         Raises
         ------
         GradingError
-            If a region is opened twice or never closed.
+            If a region is opened twice, never closed, or in a cell in
+            which nbgrader does not look for it.
         """
         stub = self.code_stub if cell_type == "code" else self.text_stub
-        shown, regions = cut(
+        shown, solutions = cut(
             source, self.begin_solution, self.end_solution, stub
         )
-        if solution and not regions:
+        if own.get("solution") and not solutions:
             shown = stub
-        shown, _ = cut(shown, self.begin_hidden, self.end_hidden)
-        shown, _ = cut(shown, self.begin_scheme, self.end_scheme)
+        shown, hidden = cut(shown, self.begin_hidden, self.end_hidden)
+        shown, schemes = cut(shown, self.begin_scheme, self.end_scheme)
+        for found, role, must in (
+            (solutions, "solution", "a solution must stand in an answer"),
+            (hidden, "grade", "hidden tests must stand in a graded cell"),
+            (schemes, "task", "a mark scheme must stand in a task"),
+        ):
+            if found and not own.get(role):
+                raise GradingError(f"{must}: got another cell")
         return shown
-
-    def told(self, source: str) -> bool:
-        """Tell whether a text holds one of the marks."""
-        return any(
-            mark in source
-            for mark in (
-                self.begin_solution,
-                self.end_solution,
-                self.begin_hidden,
-                self.end_hidden,
-                self.begin_scheme,
-                self.end_scheme,
-            )
-        )
 
 
 def cut(

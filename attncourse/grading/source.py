@@ -127,7 +127,7 @@ class _Reader:
             grade_id=name,
             cell_type=raw["cell_type"],
             source=source,
-            visible=self._visible(source, kind, own, raw["cell_type"], where),
+            visible=self._visible(source, own, raw["cell_type"], where),
             points=own.get("points", 0.0) if own else 0.0,
             limits=_limited(self.limits, settings, where),
             forbids=self._group(kind, name, raw, settings),
@@ -155,13 +155,9 @@ class _Reader:
         self.names.add(name)
         return name
 
-    def _visible(self, source, kind, own, cell_type, where) -> str:
+    def _visible(self, source: str, own, cell_type: str, where: str) -> str:
         try:
-            return self.delimiters.released(
-                source,
-                solution=bool(own and own["solution"]),
-                cell_type=cell_type,
-            )
+            return self.delimiters.released(source, own or {}, cell_type)
         except GradingError as error:
             raise GradingError(f"{where}: {error}") from None
 
@@ -266,6 +262,8 @@ def _forbids(settings: dict[str, Any]) -> tuple[str, ...]:
 
 def _limited(limits: Limits, settings: dict[str, Any], where: str) -> Limits:
     said = settings.get("limits", {})
+    if not isinstance(said, dict):
+        raise GradingError(f"{where}: limits must be an object: got {said!r}")
     known: dict[str, type] = {
         each.name: type(getattr(limits, each.name)) for each in fields(Limits)
     }
