@@ -1,0 +1,128 @@
+"""Drawings of the report: SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+from attncourse.grading.pages import bar, counted, number
+
+# How verdicts share four colours; every drawing says them in words, too.
+GROUPS = {
+    "pass": ("all right", ("pass",)),
+    "partial": ("partly right", ("partial",)),
+    "fail": (
+        "not right",
+        ("fail", "error", "timeout", "out-of-memory", "crashed"),
+    ),
+    "missing": ("nothing to grade", ("missing",)),
+}
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 230, 12, 30, 40
+
+
+def bins(points: Sequence[float], most: float) -> list[tuple[float, int]]:
+    """Return the lower edges of equal steps, and how many are in each.
+
+    The last step contains its upper edge, too.
+
+    Examples
+    --------
+    >>> bins([0, 1, 4, 5], 5)
+    [(0.0, 1), (1.0, 1), (2.0, 0), (3.0, 0), (4.0, 2)]
+    """
+    most = max(most, max(points, default=0.0), 1.0)
+    width = next(
+        (step for step in (0.5, 1, 2, 2.5, 5, 10) if most / step <= 12),
+        10 * math.ceil(most / 120),
+    )
+    if most > 5:
+        width = max(width, 1)
+    count = math.ceil(most / width)
+    found = Counter(
+        min(count - 1, max(0, int(value / width))) for value in points
+    )
+    return [(place * float(width), found[place]) for place in range(count)]
+
+
+def histogram(points: Sequence[float], most: float) -> str:
+    """Return how the points are distributed, with the median."""
+    steps = bins(points, most)
+    wide = steps[1][0] if len(steps) > 1 else max(most, 1.0)
+    end = steps[-1][0] + wide
+    highest = max(amount for _, amount in steps) or 1
+    scale = (WIDTH - 2 * LEFT) / end
+    tall = HEIGHT - TOP - BOTTOM
+    floor = HEIGHT - BOTTOM
+    parts = []
+    for edge, amount in steps:
+        x, span = LEFT + edge * scale, wide * scale
+        size = tall * amount / highest
+        middle = x + span / 2
+        if amount:
+            parts.append(
+                f'<rect class="fill" x="{x + 2:.1f}" '
+                f'y="{floor - size:.1f}" width="{span - 4:.1f}" '
+                f'height="{size:.1f}"/><text x="{middle:.1f}" '
+                f'y="{floor - size - 5:.1f}" text-anchor="middle">'
+                f"{amount}</text>"
+            )
+        parts.append(_tick(x, number(edge)))
+    parts.append(_tick(LEFT + end * scale, number(end)))
+    at = LEFT + median(points) * scale
+    side = "end" if at > WIDTH / 2 else "start"
+    shift = -6 if side == "end" else 6
+    parts.append(
+        f'<line class="axis" x1="{LEFT}" y1="{floor}" '
+        f'x2="{WIDTH - LEFT}" y2="{floor}"/>'
+        f'<line class="middle" x1="{at:.1f}" y1="14" x2="{at:.1f}" '
+        f'y2="{floor}"/><text x="{at + shift:.1f}" y="12" '
+        f'text-anchor="{side}">median {number(median(points))}</text>'
+        f'<text class="quiet" x="{WIDTH / 2}" y="{HEIGHT - 4}" '
+        'text-anchor="middle">points</text>'
+    )
+    return (
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{_told(steps, wide)}">{"".join(parts)}</svg>'
+    )
+
+
+def _tick(x: float, text: str) -> str:
+    return (
+        f'<text class="quiet" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" '
+        f'text-anchor="middle">{text}</text>'
+    )
+
+
+def _told(steps: list[tuple[float, int]], wide: float) -> str:
+    told = [
+        f"{number(edge)} to {number(edge + wide)}: {amount}"
+        for edge, amount in steps
+        if amount
+    ]
+    return f"Students by points. {'; '.join(told)}."
+
+
+def verdict_bar(verdicts: Counter[str]) -> str:
+    """Return one question's verdicts as a bar with four colours."""
+    total = sum(verdicts.values())
+    if not total:
+        return ""
+    parts, said = [], []
+    for look, (words, names) in GROUPS.items():
+        amount = sum(verdicts[name] for name in names)
+        if amount:
+            parts.append((look, amount / total))
+            said.append(f"{amount} {words}")
+    return bar(parts, f"{counted(total, 'student')}: {', '.join(said)}")
+
+
+def legend() -> str:
+    """Return what the colours of `verdict_bar` mean."""
+    items = "".join(
+        f'<li><svg viewBox="0 0 10 10" aria-hidden="true">'
+        f'<rect class="{look}" width="10" height="10"/></svg>{words}</li>'
+        for look, (words, _) in GROUPS.items()
+    )
+    return f'<ul class="legend" aria-label="Colours">{items}</ul>'
