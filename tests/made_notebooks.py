@@ -58,11 +58,9 @@ def answer(name, source, **own):
     return code(name, source, solution=True, **own)
 
 
-def test_cell(name, source, points=1, **own):
+def graded(name, source, points=1, **own):
     return code(name, source, grade=True, locked=True, points=points, **own)
 
-
-test_cell.__test__ = False
 
 AREA = '''def area(width, height):
     """Return the area of a rectangle, whatever its unit."""
@@ -79,7 +77,7 @@ SOURCE = notebook(
     code("setup", "import math\nimport numpy as np", locked=True),
     text("area-prompt", "## An area", locked=True),
     answer("area", AREA),
-    test_cell(
+    graded(
         "area-test",
         "assert area(2, 3) == 6\n### BEGIN HIDDEN TESTS\n"
         "assert area(5, 7) == 35\n### END HIDDEN TESTS",
@@ -88,7 +86,7 @@ SOURCE = notebook(
     code("play", "print(area(3, 4))"),
     code("given", "BOX = (2, 3, 5)", locked=True),
     answer("volume", VOLUME),
-    test_cell("volume-test", "assert volume(*BOX) == 30", points=3),
+    graded("volume-test", "assert volume(*BOX) == 30", points=3),
     text("words", "### BEGIN SOLUTION\nA box has six sides.\n"
          "### END SOLUTION", grade=True, solution=True, points=2),
 )  # fmt: skip

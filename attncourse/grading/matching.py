@@ -20,7 +20,7 @@ ANSWERS = ("answer", "written")
 # Cells that come from the source, whatever the submission holds.
 FIXED = ("test", "locked")
 # The share of a released cell's lines that makes a cell a version of it.
-ALIKE = 0.6
+ALIKE = 0.5
 
 
 @dataclass(frozen=True)
@@ -238,11 +238,13 @@ class _Pairer:
         known: dict[str, list[int]] = defaultdict(list)
         released = {}
         for place in self._missing((*FIXED, *ANSWERS)):
-            released[place] = lines(self.plan[place].visible)
+            # What was given, without the stub that every answer has.
+            cell = self.plan[place]
+            released[place] = lines(cell.visible) & lines(cell.source)
             for line in released[place]:
                 known[line].append(place)
-        for cell in self._open() if released else ():
-            own = lines(cell.source[:MOST_CHARACTERS])
+        for mine in self._open() if released else ():
+            own = lines(mine.source[:MOST_CHARACTERS])
             near = {place for line in own for place in known.get(line, ())}
             best = max(
                 near,
@@ -250,7 +252,7 @@ class _Pairer:
                 default=None,
             )
             if best is not None and shared(own, released[best]) >= ALIKE:
-                self._recognised(cell, best)
+                self._recognised(mine, best)
 
     def _by_neighbours(self) -> None:
         """Recognise a written answer by what stands around it."""

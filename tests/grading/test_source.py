@@ -12,10 +12,10 @@ from made_notebooks import (
     SOURCE,
     answer,
     code,
+    graded,
     notebook,
     text,
 )
-from made_notebooks import test_cell as graded
 from nbgrader.preprocessors import (
     ClearHiddenTests,
     ClearMarkScheme,
