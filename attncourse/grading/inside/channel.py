@@ -6,6 +6,7 @@ has a deadline that holds for the whole frame, however slowly it drips.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -16,6 +17,7 @@ from typing import Self
 MAGIC = b"GRAD"
 _HEAD = struct.Struct("<4sQ")
 _CHUNK = 1 << 16
+_LONGEST_WAIT_S = 3600.0
 # Never wait inside the kernel, and never die of a signal.
 _NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 
@@ -43,8 +45,8 @@ class Garbled(ChannelError):
 class Channel:
     """Sends and receives frames of at most `max_bytes` bytes.
 
-    One thread uses it; the socket may be blocking or not. `watch`, if
-    given, is called every `watch_s` seconds while waiting, and may raise.
+    One thread uses it. `watch`, if given, is called about every `watch_s`
+    seconds while a frame is awaited or sent, and may raise.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class Channel:
         watch: Callable[[], object] | None = None,
         watch_s: float = 0.05,
     ) -> None:
+        sock.setblocking(False)
         self.sock = sock
         self.max_bytes = max_bytes
         self.watch = watch
         self.watch_s = watch_s
+        self._next_watch = 0.0
         self._held = bytearray()
         self._half_sent = False
 
@@ -73,7 +77,7 @@ class Channel:
             raise Closed("a frame was sent in part: nothing can follow it")
         head = _HEAD.pack(MAGIC, len(data))
         parts = [head + data] if len(data) < _CHUNK else [head, data]
-        deadline = _deadline(timeout_s)
+        deadline = self._start(timeout_s)
         self._half_sent = True
         for part in parts:
             self._send_all(memoryview(part), deadline)
@@ -84,7 +88,7 @@ class Channel:
 
         After `Late`, what came so far is kept, and one may wait again.
         """
-        deadline = _deadline(timeout_s)
+        deadline = self._start(timeout_s)
         self._fill(_HEAD.size, deadline)
         magic, size = _HEAD.unpack_from(self._held)
         if magic != MAGIC:
@@ -114,10 +118,16 @@ class Channel:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _fill(self, count: int, deadline: float | None) -> None:
+    def _start(self, timeout_s: float | None) -> float:
+        """Return the moment at which it will be too late."""
+        now = time.monotonic()
+        self._next_watch = now + self.watch_s
+        return math.inf if timeout_s is None else now + timeout_s
+
+    def _fill(self, count: int, deadline: float) -> None:
         """Read until `count` bytes are held."""
         while len(self._held) < count:
-            wanted = max(_CHUNK, min(count - len(self._held), 16 * _CHUNK))
+            wanted = min(max(count - len(self._held), _CHUNK), 16 * _CHUNK)
             try:
                 came = self.sock.recv(wanted, _NOW)
             except BlockingIOError:
@@ -128,40 +138,38 @@ class Channel:
             if not came:
                 raise Closed("the other side has gone")
             self._held += came
-            _check(deadline)
+            if len(self._held) < count:
+                self._look(deadline)
 
-    def _send_all(self, left: memoryview, deadline: float | None) -> None:
+    def _send_all(self, left: memoryview, deadline: float) -> None:
         while left:
             try:
                 left = left[self.sock.send(left, _NOW) :]
             except BlockingIOError:
                 self._wait(select.POLLOUT, deadline)
+                continue
             except OSError as error:
                 raise Closed(f"the other side has gone: {error}") from None
-            else:
-                if left:
-                    _check(deadline)
+            if left:
+                self._look(deadline)
 
-    def _wait(self, event: int, deadline: float | None) -> None:
+    def _wait(self, event: int, deadline: float) -> None:
         """Wait until the socket is ready, with an eye on the clock."""
         poll = select.poll()
         poll.register(self.sock, event)
         while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise Late("the other side took longer than it may")
-            if self.watch is not None:
-                left = min(self.watch_s, left or self.watch_s)
-            if poll.poll(None if left is None else left * 1000 + 1):
+            left = min(self._look(deadline), _LONGEST_WAIT_S)
+            if poll.poll(left * 1000 + 1):
                 return
-            if self.watch is not None:
-                self.watch()
 
-
-def _deadline(timeout_s: float | None) -> float | None:
-    return None if timeout_s is None else time.monotonic() + timeout_s
-
-
-def _check(deadline: float | None) -> None:
-    if deadline is not None and time.monotonic() > deadline:
-        raise Late("the other side took longer than it may")
+    def _look(self, deadline: float) -> float:
+        """Return the seconds to the next look at the clock."""
+        now = time.monotonic()
+        if now >= deadline:
+            raise Late("the other side took longer than it may")
+        if self.watch is None:
+            return deadline - now
+        if now >= self._next_watch:
+            self.watch()
+            self._next_watch = time.monotonic() + self.watch_s
+        return max(min(deadline, self._next_watch) - now, 0)

@@ -64,7 +64,7 @@ def pack(
         writer.write(value, 0)
     except (WireError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise WireError(
             f"a value of type {type_name(type(value))} cannot cross:"
             f" reading it raised {type_name(type(error))}"

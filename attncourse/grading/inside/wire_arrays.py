@@ -20,6 +20,8 @@ from .wire_kinds import Budget, WireError
 C, F, STRIDED = range(3)
 MAX_DIMS = 32
 MAX_TEXT_BYTES = 10_000_000
+# NumPy's own bits; asking `flags.writeable` may warn.
+_IS_C, _IS_F, _IS_WRITEABLE = 0x1, 0x2, 0x400
 # Within so much, gaps are sent as wide as they are.
 FREE_EXTENT = 1 << 16
 
@@ -65,14 +67,16 @@ def write_array(array: np.ndarray, budget: Budget) -> list[bytes]:
     """Return an exact `np.ndarray` as a head and its numbers."""
     dtype, shape = array.dtype, array.shape
     code = dtype.str.encode("ascii")
-    flags = array.flags
-    layout = C if flags.c_contiguous else F if flags.f_contiguous else STRIDED
+    if len(shape) > MAX_DIMS:
+        raise WireError(f"arrays have at most {MAX_DIMS} axes")
+    flags = array.flags.num
+    layout = C if flags & _IS_C else F if flags & _IS_F else STRIDED
     head = struct.pack(
         f"<B{len(code)}s3B{len(shape)}q",
         len(code),
         code,
         layout,
-        bool(flags.writeable),
+        flags & _IS_WRITEABLE != 0,
         len(shape),
         *shape,
     )
@@ -136,11 +140,12 @@ def _steps(array: np.ndarray) -> tuple[int, ...]:
     low, high = _extent(shape, strides, itemsize)
     if high - low <= FREE_EXTENT + 4 * array.nbytes:
         return strides
-    narrow, step = list(strides), 2 * itemsize
-    for axis in sorted(range(len(shape)), key=lambda a: abs(strides[a])):
-        if strides[axis]:
-            narrow[axis] = step if strides[axis] > 0 else -step
-            step *= shape[axis]
+    moving = sorted((abs(s), axis) for axis, s in enumerate(strides) if s)
+    dense = moving[0][0] == itemsize
+    narrow, step = list(strides), itemsize if dense else 2 * itemsize
+    for _, axis in moving:
+        narrow[axis] = step if strides[axis] > 0 else -step
+        step = step * shape[axis] + itemsize
     return tuple(narrow)
 
 
@@ -169,8 +174,10 @@ def _gap(dtype: np.dtype) -> int:
 
 
 def _numbers(source: Any, dtype: np.dtype, count: int) -> np.ndarray:
-    raw = source.take(count * dtype.itemsize)
-    flat = np.frombuffer(raw, dtype)
+    start = source.skip(count * dtype.itemsize)
+    if count == 0:
+        return np.empty(0, dtype)
+    flat = np.frombuffer(source.data, dtype, count, start)
     if dtype.kind == "b":
         if flat.view(np.uint8).max(initial=0) > 1:
             raise WireError("truth values must be 0 or 1")

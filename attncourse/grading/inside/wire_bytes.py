@@ -59,15 +59,20 @@ class Cursor:
         self.at = 0
         self.budget = Budget(limits)
 
-    def take(self, count: int) -> bytes:
-        """Return the next bytes."""
+    def skip(self, count: int) -> int:
+        """Return where the next bytes start, which must be there."""
         start, end = self.at, self.at + count
         if end > len(self.data):
             raise WireError(
                 f"a message must not end early: got {len(self.data)} bytes"
             )
         self.at = end
-        return self.data[start:end]
+        return start
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes."""
+        start = self.skip(count)
+        return self.data[start : self.at]
 
     def byte(self) -> int:
         """Return the next byte."""

@@ -123,8 +123,15 @@ class Reader(Cursor):
     def _items(self, depth: int) -> list:
         count = self.size()
         self.budget.spend(CONTAINER)
+        form = self.take(1)
+        if form == tag.INTS or form == tag.FLOATS:
+            self.budget.spend(count)
+            code = f"<{count}{form.decode()}"
+            return list(
+                struct.unpack_from(code, self.data, self.skip(8 * count))
+            )
         # Each takes a byte at least.
-        if count > len(self.data) - self.at:
+        if form != tag.MIXED or count > len(self.data) - self.at:
             raise WireError("a container's items must be there")
         return [self.read(depth + 1) for _ in range(count)]
 
@@ -132,11 +139,8 @@ class Reader(Cursor):
         return tuple(self._items(depth))
 
     def _dict(self, depth: int) -> dict:
-        flat = self._items(depth)
-        if len(flat) % 2:
-            raise WireError("each key must have a value")
-        keys = checked(flat[::2])
-        value = dict(zip(keys, flat[1::2], strict=True))
+        keys = checked(self._items(depth))
+        value = {key: self.read(depth + 1) for key in keys}
         return value if len(value) == len(keys) else _twice()
 
     def _set(self, depth: int) -> set:

@@ -19,26 +19,26 @@ from .wire_arrays import carried, write_array
 from .wire_bytes import LENGTH, Pen
 from .wire_kinds import (
     CONTAINER,
-    INT_BITS,
     MACHINE,
-    NAME_CHARS,
-    TEXT_CHARS,
     Callback,
     Handle,
-    Raised,
     TooLarge,
     WireError,
     WireLimits,
     mro,
     type_name,
 )
+from .wire_leaves import (
+    KEY_LEAVES,
+    LEAVES,
+    put_device,
+    put_dtype,
+    put_torch_dtype,
+)
 from .wire_random import generator_state, is_known
-from .wire_torch import dtype_name, tensor_parts, torch
+from .wire_torch import tensor_parts, torch
 
-_INT = struct.Struct("<cq").pack
-_FLOAT = struct.Struct("<cd").pack
-_COMPLEX = struct.Struct("<cdd").pack
-_REAL, _IMAG = complex.real.__get__, complex.imag.__get__  # type: ignore[attr-defined]
+_DTYPE = np.ndarray.__dict__["dtype"].__get__
 
 
 class Writer(Pen):
@@ -52,6 +52,7 @@ class Writer(Pen):
         super().__init__(limits)
         self.put(tag.MAGIC)
         self.handle = handle
+        self.in_key = False
         self.subclasses: set[str] = set()
         # By identity: the object (kept, so that its number stays its own),
         # its place, and what it cost, None while it is being written.
@@ -64,34 +65,26 @@ class Writer(Pen):
             raise WireError(f"values nest at most {limit} deep")
         self.budget.spend(1)
         kind = type(value)
-        writer = _WRITERS.get(kind) or self._writer_of(kind)
-        if writer not in _SHARED:
-            writer(self, value, depth)
-        elif _SHARED[writer](value):
-            self._write_shared(value, depth, writer)
+        base = kind if kind in LEAVES or kind in _HOLDERS else self._base(kind)
+        if self.in_key and base not in KEY_LEAVES and base not in _KEY_HOLDERS:
+            raise WireError(f"a key must be plain data: got {type_name(kind)}")
+        if base in LEAVES:
+            LEAVES[base](self, value)
+        elif base in _SHARED and _crosses(base, value):
+            self._write_shared(value, depth, _HOLDERS[base])
+        elif base in _HOLDERS and base not in _SHARED:
+            _HOLDERS[base](self, value, depth)
         else:
-            self._handle(value, depth)
+            self._write_other(value, depth)
 
-    def _writer_of(self, kind: type) -> Callable:
-        lib = torch()
-        bases = mro(kind)
-        if lib is not None:
-            if kind is lib.dtype:
-                return Writer._torch_dtype
-            if kind is lib.device:
-                return Writer._device
-            if lib.Tensor in bases:
-                if kind is not lib.Tensor and kind is not lib.nn.Parameter:
-                    self._note(kind)
-                return Writer._tensor
-        for base in bases:
-            if base in _WRITERS:
+    def _base(self, kind: type) -> type:
+        """Return the first base whose values can cross, or `object`."""
+        for base in mro(kind):
+            if base in LEAVES or base in _HOLDERS:
                 if not (base is tuple and _is_record(kind)):
                     self._note(kind)
-                return _WRITERS[base]
-        if np.dtype in bases:
-            return Writer._dtype
-        return Writer._handle
+                return base
+        return object
 
     def _note(self, kind: type) -> None:
         if len(self.subclasses) < CONTAINER:
@@ -114,47 +107,47 @@ class Writer(Pen):
         cost = entries - budget.entries, array_bytes - budget.array_bytes
         self.seen[id(value)] = value, place, cost
 
-    # ---- plain values
-
-    def _none(self, value: None, depth: int) -> None:
-        self.put(tag.NONE)
-
-    def _bool(self, value: bool, depth: int) -> None:
-        self.put(tag.TRUE if value is True else tag.FALSE)
-
-    def _ellipsis(self, value: Any, depth: int) -> None:
-        self.put(tag.ELLIPSIS)
-
-    def _int(self, value: int, depth: int) -> None:
-        size = int.bit_length(value)
-        if size < 64:
-            self.put(_INT(tag.INT, int.__index__(value)))
-            return
-        if size > INT_BITS:
-            raise TooLarge(f"an int has at most {INT_BITS} bits: got {size}")
-        raw = int.to_bytes(value, size // 8 + 1, "little", signed=True)
-        self.put(LENGTH(tag.BIG, len(raw)), raw)
-
-    def _float(self, value: float, depth: int) -> None:
-        self.put(_FLOAT(tag.FLOAT, float.__float__(value)))
-
-    def _complex(self, value: complex, depth: int) -> None:
-        self.put(_COMPLEX(tag.COMPLEX, _REAL(value), _IMAG(value)))
-
-    def _str(self, value: str, depth: int) -> None:
-        self.put_text(tag.STR, value)
-
-    def _bytes(self, value: bytes, depth: int) -> None:
-        self.put_bytes(tag.BYTES, value)
+    def _write_other(self, value: Any, depth: int) -> None:
+        """Append a type or a tensor; else, what stands for the object."""
+        lib, bases = torch(), mro(type(value))
+        if type(value) is type and value in tag.TYPE_NAMES:
+            self.put_text(tag.TYPE, tag.TYPE_NAMES[value])
+        elif np.dtype in bases and carried(value.str) is not None:
+            put_dtype(self, value)
+        elif lib is not None and lib.Tensor in bases:
+            if bases[0] not in (lib.Tensor, lib.nn.Parameter):
+                self._note(bases[0])
+            self._write_shared(value, depth, Writer._tensor)
+        elif lib is not None and bases[0] is lib.dtype:
+            put_torch_dtype(self, value)
+        elif lib is not None and bases[0] is lib.device:
+            put_device(self, value)
+        elif self.handle is None:
+            name = type_name(bases[0])
+            raise WireError(f"a value of type {name} cannot cross")
+        else:
+            stand_in = self.handle(value)
+            if type(stand_in) not in (Handle, Callback):
+                raise WireError("a handle must stand for what stays behind")
+            self.write(stand_in, depth)
 
     # ---- containers
 
     def _items(self, mark: bytes, items: Iterable, depth: int) -> None:
         held = tuple(items)
         self.budget.spend(CONTAINER)
-        self.put(LENGTH(mark, len(held)))
+        form, row = _as_row(held)
+        self.put(LENGTH(mark, len(held)), form, row)
+        if form != tag.MIXED:
+            self.budget.spend(len(held))
+            return
         for item in held:
             self.write(item, depth + 1)
+
+    def _keyed(self, mark: bytes, keys: Iterable, depth: int) -> None:
+        before, self.in_key = self.in_key, True
+        self._items(mark, keys, depth)
+        self.in_key = before
 
     def _list(self, value: list, depth: int) -> None:
         self._items(tag.LIST, list.__iter__(value), depth)
@@ -163,10 +156,10 @@ class Writer(Pen):
         self._items(tag.TUPLE, tuple.__iter__(value), depth)
 
     def _set(self, value: set, depth: int) -> None:
-        self._items(tag.SET, set.__iter__(value), depth)
+        self._keyed(tag.SET, set.__iter__(value), depth)
 
     def _frozenset(self, value: frozenset, depth: int) -> None:
-        self._items(tag.FROZENSET, frozenset.__iter__(value), depth)
+        self._keyed(tag.FROZENSET, frozenset.__iter__(value), depth)
 
     def _dict(self, value: dict, depth: int) -> None:
         self._pairs(dict.items(value), depth)
@@ -175,8 +168,10 @@ class Writer(Pen):
         self._pairs(OrderedDict.items(value), depth)
 
     def _pairs(self, pairs: Iterable, depth: int) -> None:
-        flat = [part for pair in tuple(pairs) for part in pair]
-        self._items(tag.DICT, flat, depth)
+        held = tuple(pairs)
+        self._keyed(tag.DICT, [key for key, _ in held], depth)
+        for _, value in held:
+            self.write(value, depth + 1)
 
     def _slice(self, value: slice, depth: int) -> None:
         self.put(tag.SLICE)
@@ -192,38 +187,12 @@ class Writer(Pen):
         for part in (value.start, value.stop, value.step):
             self.write(part, depth + 1)
 
-    # ---- NumPy and torch
+    # ---- arrays, tensors and generators
 
     def _array(self, value: np.ndarray, depth: int) -> None:
         plain = np.ndarray.view(value, np.ndarray)
         self.budget.spend(CONTAINER)
         self.put(tag.ARRAY, *write_array(plain, self.budget))
-
-    def _scalar(self, value: np.generic, depth: int) -> None:
-        dtype = np.generic.dtype.__get__(value)  # type: ignore[attr-defined]
-        code = dtype.str.encode("ascii")
-        if dtype.kind in "US" or carried(dtype.str) is None:
-            self._handle(value, depth)
-            return
-        raw = np.generic.tobytes(value)
-        self.put(tag.SCALAR, bytes((len(code),)), code, raw)
-
-    def _np_str(self, value: np.str_, depth: int) -> None:
-        self.put_text(tag.NP_STR, value)
-
-    def _np_bytes(self, value: np.bytes_, depth: int) -> None:
-        self.put_bytes(tag.NP_BYTES, value)
-
-    def _dtype(self, value: np.dtype, depth: int) -> None:
-        if carried(value.str) is None:
-            self._handle(value, depth)
-        else:
-            self.put_text(tag.DTYPE, value.str)
-
-    def _generator(self, value: np.random.Generator, depth: int) -> None:
-        self.budget.spend(MACHINE)
-        self.put(tag.GENERATOR)
-        self.write(generator_state(value), depth + 1)
 
     def _tensor(self, value: Any, depth: int) -> None:
         name, flags, raw, grad = tensor_parts(value)
@@ -233,41 +202,21 @@ class Writer(Pen):
         if grad is not None:
             self.write(grad, depth + 1)
 
-    def _torch_dtype(self, value: Any, depth: int) -> None:
-        self.put_text(tag.TORCH_DTYPE, dtype_name(value))
+    def _generator(self, value: np.random.Generator, depth: int) -> None:
+        self.budget.spend(MACHINE)
+        self.put(tag.GENERATOR)
+        self.write(generator_state(value), depth + 1)
 
-    def _device(self, value: Any, depth: int) -> None:
-        self.put_text(tag.DEVICE, str(value))
 
-    # ---- what stays on its side
-
-    def _handle(self, value: Any, depth: int) -> None:
-        if type(value) is type and value in tag.TYPE_NAMES:
-            self.put_text(tag.TYPE, tag.TYPE_NAMES[value])
-            return
-        if self.handle is None:
-            name = type_name(type(value))
-            raise WireError(f"a value of type {name} cannot cross")
-        stand_in = self.handle(value)
-        if type(stand_in) not in (Handle, Callback):
-            raise WireError("a handle must stand for what stays behind")
-        self.write(stand_in, depth)
-
-    def _a_handle(self, value: Handle, depth: int) -> None:
-        self.put(LENGTH(tag.HANDLE, value.id))
-        self.put_note(value.kind, NAME_CHARS)
-        self.put_note(value.name, NAME_CHARS)
-        self.put_note(value.text, TEXT_CHARS)
-
-    def _callback(self, value: Callback, depth: int) -> None:
-        self.put(LENGTH(tag.CALLBACK, value.id))
-        self.put_note(value.name, NAME_CHARS)
-
-    def _raised(self, value: Raised, depth: int) -> None:
-        self.put(_INT(tag.RAISED, -1 if value.line is None else value.line))
-        self.put_note(value.name, NAME_CHARS)
-        self.put_note(value.mro_builtin, NAME_CHARS)
-        self.put_note(value.message, TEXT_CHARS)
+def _as_row(held: tuple) -> tuple[bytes, bytes]:
+    """Return numbers of one kind as bytes, or that they are mixed."""
+    kinds = set(map(type, held))
+    if len(kinds) == 1:
+        if float in kinds:
+            return tag.FLOATS, struct.pack(f"<{len(held)}d", *held)
+        if int in kinds and -(1 << 63) <= min(held) <= max(held) < 1 << 63:
+            return tag.INTS, struct.pack(f"<{len(held)}q", *held)
+    return tag.MIXED, b""
 
 
 def _is_record(kind: type) -> bool:
@@ -275,15 +224,14 @@ def _is_record(kind: type) -> bool:
     return hasattr(kind, "_fields") or hasattr(kind, "n_fields")
 
 
-_WRITERS: dict[type, Callable] = {
-    type(None): Writer._none,
-    type(...): Writer._ellipsis,
-    bool: Writer._bool,
-    int: Writer._int,
-    float: Writer._float,
-    complex: Writer._complex,
-    str: Writer._str,
-    bytes: Writer._bytes,
+def _crosses(base: type, value: Any) -> bool:
+    """Whether this array or generator is one of those that can cross."""
+    if base is np.ndarray:
+        return carried(_DTYPE(value).str) is not None
+    return base is not np.random.Generator or is_known(value)
+
+
+_HOLDERS: dict[type, Callable[[Writer, Any, int], None]] = {
     list: Writer._list,
     tuple: Writer._tuple,
     dict: Writer._dict,
@@ -295,35 +243,12 @@ _WRITERS: dict[type, Callable] = {
     slice: Writer._slice,
     range: Writer._range,
     np.ndarray: Writer._array,
-    np.generic: Writer._scalar,
-    np.str_: Writer._np_str,
-    np.bytes_: Writer._np_bytes,
     np.random.Generator: Writer._generator,
-    Handle: Writer._a_handle,
-    Callback: Writer._callback,
-    Raised: Writer._raised,
 }
-for _name in tag.SCALARS:
-    _WRITERS.setdefault(getattr(np, _name), Writer._scalar)
-
-
-def _always(value: Any) -> bool:
-    return True
-
-
-def _is_carried(array: np.ndarray) -> bool:
-    dtype = np.ndarray.dtype.__get__(array)  # type: ignore[attr-defined]
-    return carried(dtype.str) is not None
-
-
+_KEY_HOLDERS = frozenset({tuple, frozenset})
 # What the receiver may change: written twice, it is one object there, too.
-# With each, whether this value is one that can cross.
-_SHARED: dict[Callable, Callable[[Any], bool]] = {
-    Writer._list: _always,
-    Writer._dict: _always,
-    Writer._ordered: _always,
-    Writer._set: _always,
-    Writer._tensor: _always,
-    Writer._array: _is_carried,
-    Writer._generator: is_known,
-}
+# (So are tensors.)
+_SHARED = frozenset(
+    {*(list, dict, OrderedDict, defaultdict, Counter, set)}
+    | {np.ndarray, np.random.Generator}
+)

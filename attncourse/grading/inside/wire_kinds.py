@@ -82,12 +82,13 @@ class Raised:
     def of(cls, error: BaseException, line: int | None = None) -> Raised:
         """Tell of an exception, however it misbehaves when asked."""
         kinds = mro(builtins.type(error))
-        nearest = next(k for k in kinds if k in BUILTIN_ERRORS.values())
+        known = {id(kind) for kind in BUILTIN_ERRORS.values()}
+        nearest = next(kind for kind in kinds if id(kind) in known)
         try:
-            text = readable(str(error)[:TEXT_CHARS])
-        except Exception:
+            text = str.__getitem__(str(error), slice(TEXT_CHARS))
+        except BaseException:
             text = "(an exception whose text cannot be read)"
-        return cls(type_name(kinds[0]), nearest.__name__, text, line)
+        return cls(type_name(kinds[0]), nearest.__name__, readable(text), line)
 
 
 BUILTIN_ERRORS: dict[str, type[BaseException]] = {

@@ -18,6 +18,8 @@ SLICE, RANGE, AGAIN = b":", b"r", b"&"
 ARRAY, SCALAR, NP_STR, NP_BYTES, DTYPE = b"A", b"n", b"u", b"y", b"D"
 GENERATOR, TYPE = b"G", b"K"
 TENSOR, TORCH_DTYPE, DEVICE = b"X", b"x", b"v"
+# After a container's length: how its items follow.
+MIXED, INTS, FLOATS = b"m", b"q", b"d"
 HANDLE, CALLBACK, RAISED = b"h", b"k", b"!"
 
 _BUILTIN = (

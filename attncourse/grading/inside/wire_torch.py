@@ -68,8 +68,8 @@ def tensor_from(name: str, flags: int, raw: np.ndarray, grad: Any) -> Any:
         return _array(name, raw)
     if any(stride < 0 for stride in raw.strides):
         raise WireError("a tensor's strides must not be negative")
-    if not raw.dtype.isnative:
-        raise WireError("a tensor's numbers must be in native order")
+    if not raw.flags.writeable:
+        raise WireError("a tensor's numbers must be writeable")
     tensor = lib.from_numpy(raw)
     if name != _RAW[name]:
         tensor = tensor.view(getattr(lib, name))
