@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
+from attncourse.grading.inside import wire
+from attncourse.grading.inside.naming import named
+from attncourse.grading.inside.wire import Callback, Handle
+from attncourse.grading.line import Line
 from attncourse.grading.model import Limits
 from attncourse.grading.replies import (
     Budget,
+    CallbackRefused,
     Called,
     ChildLost,
     Described,
     Ran,
     Usage,
+    called,
 )
-
-if TYPE_CHECKING:
-    from attncourse.grading.inside.wire import Handle
 
 
 class Child:
     """A forked process that runs cells and answers calls.
 
-    `folder` None lets the server make one and remove it afterwards.
+    It has a private folder, which the server removes after its end.
     `outward` is asked what Handle a value stands for that is no plain
-    data; `inward` says what a Handle in an answer becomes.
+    data; `inward` says what a Handle in an answer becomes. Once it is
+    lost, all requests raise the same `ChildLost`.
     """
-
-    pid: int
-    alive: bool
-    lost: ChildLost | None
 
     def __init__(
         self,
         address: str,
-        folder: str | Path | None = None,
         *,
         limits: Limits,
         visible: bool,
@@ -43,27 +41,67 @@ class Child:
         outward: Callable[[Any], Handle | None] | None = None,
         inward: Callable[[Handle], Any] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.limits = limits
+        self._outward = outward
+        self._inward = inward
+        self._functions: dict[int, Callable] = {}
+        self._last = 0
+        number = seed if isinstance(seed, int) else int(seed, 16)
+        self._line = Line(address, limits=limits, visible=visible, seed=number)
+
+    @property
+    def pid(self) -> int:
+        """The process's number here, 0 where it cannot be seen."""
+        return self._line.pid
+
+    @property
+    def lost(self) -> ChildLost | None:
+        """How it was lost, if it was."""
+        return self._line.lost
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._line.lost is None and not self._line.closed
+
+    # ---- cells and names
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file into the child's folder."""
-        raise NotImplementedError
+        self._ask({"do": "put", "name": name, "data": data})
 
     def run(self, source: str, name: str, limits: Limits | None = None) -> Ran:
         """Run a cell; errors name it as `name`."""
-        raise NotImplementedError
+        budget = Budget(limits or self.limits)
+        request = {"do": "run", "source": source, "name": name}
+        called = self._ask(request, budget)
+        return Ran(
+            outputs=called.outputs,
+            failed=called.failed,
+            cpu_s=called.cpu_s,
+            wall_s=called.wall_s,
+        )
 
     def names(self) -> dict[str, str]:
         """Return the global names that cells have bound, with kinds."""
-        raise NotImplementedError
+        told = self._ask({"do": "names"}).value
+        return {str(name): str(kind) for name, kind in dict(told).items()}
 
     def fetch(self, name: str) -> Any:
         """Return a global by value or handle; KeyError if there is none."""
-        raise NotImplementedError
+        called = self._ask({"do": "fetch", "name": name})
+        if called.failed is None:
+            return called.value
+        if called.failed.builtin == "KeyError":
+            raise KeyError(name)
+        raise wire.WireError(called.failed.message)
 
     def bind(self, name: str, value: Any) -> None:
         """Set a global; a callable stays answered here until the end."""
-        raise NotImplementedError
+        request = {"do": "bind", "name": name, "value": value}
+        self._ask(request, callbacks=True, lasting=True)
+
+    # ---- objects
 
     def call(
         self,
@@ -75,7 +113,8 @@ class Child:
         callbacks: bool = True,
     ) -> Called:
         """Call a function, construct a class, apply a module."""
-        raise NotImplementedError
+        request = _calling("call", target, args, kwargs)
+        return self._ask(request, budget, callbacks=callbacks)
 
     def method(
         self,
@@ -88,13 +127,34 @@ class Child:
         callbacks: bool = True,
     ) -> Called:
         """Call a method of an object."""
-        raise NotImplementedError
+        request = _calling("call", target, args, kwargs) | {"method": name}
+        return self._ask(request, budget, callbacks=callbacks)
+
+    def gradient(
+        self,
+        target: Handle,
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+        cotangents: Any = None,
+        *,
+        budget: Budget | None = None,
+        callbacks: bool = True,
+    ) -> Called:
+        """Call, run backward inside, and return the gradients.
+
+        `cotangents` are the loss's gradients in the results; None stands
+        for ones.
+        """
+        request = _calling("gradient", target, args, kwargs)
+        request["cotangents"] = cotangents
+        return self._ask(request, budget, callbacks=callbacks)
 
     def get(
         self, target: Handle, name: str, *, budget: Budget | None = None
     ) -> Called:
         """Read an attribute."""
-        raise NotImplementedError
+        request = {"do": "get", "target": target, "name": name}
+        return self._ask(request, budget)
 
     def set(
         self,
@@ -105,7 +165,8 @@ class Child:
         budget: Budget | None = None,
     ) -> Called:
         """Write an attribute."""
-        raise NotImplementedError
+        request = {"do": "set", "target": target, "name": name}
+        return self._ask(request | {"value": value}, budget)
 
     def items(
         self,
@@ -114,49 +175,155 @@ class Child:
         *,
         budget: Budget | None = None,
     ) -> Called:
-        """Iterate over an object; the value is a list of at most `most`."""
-        raise NotImplementedError
+        """Iterate over an object; the value is a list of at most `most`.
+
+        Of an iterator these are the next ones.
+        """
+        request = {"do": "items", "target": target, "most": most}
+        return self._ask(request, budget)
 
     def state(self, target: Handle, *, budget: Budget | None = None) -> Called:
         """Return the `state_dict` of a module as a plain dict."""
-        raise NotImplementedError
+        return self._ask({"do": "state", "target": target}, budget)
 
     def parameters(
         self, target: Handle, *, budget: Budget | None = None
     ) -> Called:
         """Return a module's named parameters as a plain dict."""
-        raise NotImplementedError
-
-    def gradient(
-        self,
-        target: Handle,
-        args: tuple = (),
-        kwargs: dict[str, Any] | None = None,
-        cotangents: Any = None,
-        *,
-        budget: Budget | None = None,
-    ) -> Called:
-        """Call, run backward inside, and return the gradients."""
-        raise NotImplementedError
+        return self._ask({"do": "parameters", "target": target}, budget)
 
     def describe(self, target: Handle) -> Described:
         """Return an object's name, docstring and signature."""
-        raise NotImplementedError
+        called = self._ask({"do": "describe", "target": target})
+        told = called.value if type(called.value) is dict else {}
+        known = ("name", "doc", "signature", "kind")
+        texts = {key: told[key] for key in known if type(told.get(key)) is str}
+        return Described(**texts)
 
     def drop(self, *handles: Handle) -> None:
         """Let the child forget objects."""
-        raise NotImplementedError
+        self._ask({"do": "drop", "numbers": [each.id for each in handles]})
+
+    # ---- the end
 
     def usage(self) -> Usage:
         """Return what the child has used so far."""
-        raise NotImplementedError
+        return self._line.usage()
 
     def close(self) -> Usage:
         """End the child; never raises."""
-        raise NotImplementedError
+        return self._line.close()
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # ---- what crosses
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        budget: Budget | None = None,
+        *,
+        callbacks: bool = False,
+        lasting: bool = False,
+    ) -> Called:
+        """Send a request; answer callbacks; return what came of it.
+
+        Functions that the request brings are answered until it is done,
+        or for as long as the child lives.
+        """
+        budget = budget or Budget(self.limits)
+        mine: dict[int, Callable] = {}
+
+        def outward(value: Any) -> Handle | Callback:
+            return self._sent(value, mine if callbacks else None)
+
+        limits = budget.limits
+        request["reply_bytes"] = limits.reply_bytes + limits.output_bytes
+        request["output_bytes"] = limits.output_bytes
+        try:
+            data = wire.encode(request, handle=outward, limit=1 << 40)
+        except wire.WireError as error:
+            if isinstance(error.__cause__, CallbackRefused):
+                raise error.__cause__ from None
+            raise
+        self._functions.update(mine)
+        try:
+            told = self._line.exchange(
+                data, budget, self._read, self._answer_callback
+            )
+            return self._called(told)
+        finally:
+            if not lasting:
+                for number in mine:
+                    del self._functions[number]
+
+    def _called(self, told: dict[str, Any]) -> Called:
+        """Return an answer of which every part has its type."""
+        try:
+            return called(told)
+        except (ValueError, TypeError, KeyError):
+            self._line.unreadable()
+
+    def _sent(
+        self, value: Any, functions: dict[int, Callable] | None
+    ) -> Handle | Callback:
+        """Return what is sent instead of a value that is no plain data."""
+        handle = self._outward(value) if self._outward else None
+        handle = handle or (named(value) if callable(value) else None)
+        if handle is not None:
+            return handle
+        if not callable(value):
+            name = type(value).__name__
+            raise wire.WireError(f"a value of type {name} cannot cross")
+        if functions is None:
+            raise CallbackRefused("an argument of this call is a function")
+        self._last += 1
+        functions[self._last] = value
+        return Callback(self._last, getattr(value, "__name__", "function"))
+
+    def _read(self, data: bytes, limits: wire.WireLimits) -> dict[str, Any]:
+        message = wire.decode(data, resolve=self._received, limits=limits)
+        if type(message) is not dict:
+            raise wire.WireError("an answer must be a dict")
+        return message
+
+    def _received(self, stand_in: Handle | Callback) -> Any:
+        if isinstance(stand_in, Callback):
+            if stand_in.id not in self._functions:
+                raise wire.WireError("a function of the judge must be known")
+            return self._functions[stand_in.id]
+        return self._inward(stand_in) if self._inward else stand_in
+
+    def _answer_callback(self, message: dict[str, Any]) -> bytes:
+        """Call a function of the judge for the child."""
+        function = self._functions.get(message["callback"])
+        if function is None:
+            raise wire.WireError("a function of the judge must be known")
+        args, kwargs = message["args"], message["kwargs"]
+        if type(args) is not tuple or type(kwargs) is not dict:
+            raise wire.WireError("a callback's arguments must be arguments")
+        reply: dict[str, Any]
+        try:
+            reply = {"value": function(*args, **kwargs)}
+        except ChildLost:
+            raise
+        except Exception as error:
+            reply = {"raised": wire.Raised.of(error)}
+        return wire.encode(
+            reply, handle=lambda value: self._sent(value, None), limit=1 << 40
+        )
+
+
+def _calling(
+    do: str, target: Handle, args: tuple, kwargs: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "do": do,
+        "target": target,
+        "args": tuple(args),
+        "kwargs": dict(kwargs or {}),
+    }

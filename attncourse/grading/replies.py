@@ -6,12 +6,15 @@ judge and to clean, never an instruction.
 
 from __future__ import annotations
 
+import builtins
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from attncourse.grading.model import Limits
+from attncourse.grading.shown import checked_outputs
 
+SHORT, TEXT = 200, 4_000
 Lost = Literal["timeout", "out-of-memory", "crashed"]
 
 
@@ -101,6 +104,55 @@ class Described:
     doc: str | None = None
     signature: str | None = None
     kind: str = "object"
+
+
+def checked_failure(told: Any) -> Failed | None:
+    """Return a failure of which every part has its type."""
+    if told is None:
+        return None
+    cell, line = told["cell"], told["line"]
+    texts = told["name"], told["builtin"], told["message"]
+    if not all(type(text) is str for text in texts):
+        raise ValueError("a failure is told in texts")
+    kind = vars(builtins).get(told["builtin"])
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        raise ValueError("a failure is near to a built-in exception")
+    return Failed(
+        name=texts[0][:SHORT],
+        builtin=texts[1],
+        message=texts[2][:TEXT],
+        cell=cell[:SHORT] if type(cell) is str else None,
+        line=line if type(line) is int and 0 < line < 1 << 20 else None,
+        memory=told["memory"] is True,
+    )
+
+
+def called(told: dict[str, Any]) -> Called:
+    """Return an answer of which every part has its type."""
+    failed = checked_failure(told.get("failed"))
+    if "unsendable" in told:
+        text = f"the answer cannot be sent: {told['unsendable']}"
+        failed = Failed(name="ValueError", builtin="ValueError", message=text)
+    args, kwargs = told.get("args", ()), told.get("kwargs", {})
+    subclasses, gradients = told.get("subclasses", 0), told.get("gradients")
+    if (
+        type(args) is not tuple
+        or type(kwargs) is not dict
+        or type(subclasses) is not int
+        or type(gradients) not in (dict, type(None))
+    ):
+        raise ValueError("an answer's parts have their types")
+    return Called(
+        value=told["value"] if failed is None else None,
+        failed=failed,
+        args=args,
+        kwargs=kwargs,
+        outputs=checked_outputs(told.get("outputs", [])),
+        subclasses=subclasses,
+        gradients=gradients,
+        cpu_s=told["cpu_s"],
+        wall_s=told["wall_s"],
+    )
 
 
 class Budget:

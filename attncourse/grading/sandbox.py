@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from attncourse.grading.child import Child
+from attncourse.grading.inside.isolate import Isolation
+from attncourse.grading.model import GradingError
 from attncourse.grading.replies import (
     Budget,
     CallbackRefused,
@@ -15,9 +29,6 @@ from attncourse.grading.replies import (
     Ran,
     Usage,
 )
-
-if TYPE_CHECKING:
-    from attncourse.grading.inside.isolate import Isolation
 
 __all__ = [
     "Budget",
@@ -32,38 +43,182 @@ __all__ = [
     "Usage",
 ]
 
+INSIDE = Path(__file__).parent / "inside"
+PYTHON = (sys.executable, "-P", "-s", "-S", "-c")
+SETTINGS_BYTES = 1 << 20
+START_S = 120.0
+END_S = 5.0
+# Python starts without ``site``: what that adds, such as hooks of packages
+# under development, is not there. Of this package only `inside` is found.
+BOOT = """
+import sys
+from importlib import util
+inside, sys.prefix, paths, *numbers = sys.argv[1:]
+sys.exec_prefix = sys.prefix
+sys.path += paths.split(":")
+sys.argv = [""]
+spec = util.spec_from_file_location(
+    "inside", inside + "/__init__.py", submodule_search_locations=[inside]
+)
+sys.modules["inside"] = util.module_from_spec(spec)
+from inside import server
+server.main(*map(int, numbers))
+"""
+
 
 class Sandbox:
     """A fork server of a worker: preloads packages, forks children.
 
     Raises GradingError where the mandatory isolation is missing, unless
     `trust_students`. `address` stays the same when the server restarts.
+    Of `stubs`, packages that must not be seen, the names called `silent`
+    do nothing. `readable` are further files for the children to read.
     """
-
-    address: str
-    isolation: Isolation
 
     def __init__(
         self,
         *,
-        preload: tuple[str, ...] = ("numpy",),
-        stubs: tuple[str, ...] = ("attncourse",),
-        silent: tuple[str, ...] = ("check",),
+        preload: Sequence[str] = ("numpy",),
+        stubs: Sequence[str] = ("attncourse",),
+        silent: Sequence[str] = ("check",),
         trust_students: bool = False,
-        readable: tuple[str, ...] = (),
+        readable: Sequence[str | Path] = (),
     ) -> None:
-        raise NotImplementedError
+        self._folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self._settings: dict[str, Any] = {
+            "preload": list(preload),
+            "stubs": list(stubs),
+            "silent": list(silent),
+            "trust": trust_students,
+            "readable": [str(path) for path in readable],
+            "root": str(self._folder / "work"),
+        }
+        self.address = str(self._folder / "server")
+        self._errors = self._folder / "errors"
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listening.bind(self.address)
+        self._listening.listen(64)
+        self._owner: socket.socket | None = None
+        self._process: subprocess.Popen | None = None
+        self.isolation = Isolation()
+        self.missing: tuple[str, ...] = ()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
 
     def check(self) -> None:
         """Start the server again if it has died."""
-        raise NotImplementedError
+        if self._process is None or self._process.poll() is not None:
+            self._stop()
+            self._start()
 
     def close(self) -> None:
         """End the server and its children, and remove its folder."""
-        raise NotImplementedError
+        self._stop()
+        self._listening.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _start(self) -> None:
+        """Start the server, and wait until it is ready."""
+        (self._folder / "work").mkdir(mode=0o700, exist_ok=True)
+        owner, theirs = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET
+        )
+        self._owner = owner
+        numbers = theirs.fileno(), self._listening.fileno()
+        with theirs, open(self._errors, "wb") as errors:
+            self._process = subprocess.Popen(
+                [*PYTHON, BOOT, str(INSIDE), sys.prefix, _site_packages()]
+                + [str(number) for number in numbers],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=numbers,
+                env=_environment(self._settings["root"]),
+                cwd=self._settings["root"],
+                start_new_session=True,
+            )
+        owner.send(json.dumps(self._settings).encode())
+        said = self._first_word(owner)
+        if "refused" in said:
+            raise GradingError(
+                "students' code must be held by Landlock and seccomp, or "
+                f"trusted by --trust-students: got {said['refused']}"
+            )
+        told = said["isolation"]
+        self.isolation = Isolation(
+            landlock=told["landlock"],
+            seccomp=told["seccomp"],
+            namespaces=tuple(told["namespaces"]),
+            missing=tuple(told["missing"]),
+            trusted=told["trusted"],
+        )
+        self.missing = tuple(said["missing"])
+
+    def _first_word(self, owner: socket.socket) -> dict[str, Any]:
+        ready, _, _ = select.select([owner], [], [], START_S)
+        packet = b""
+        with contextlib.suppress(OSError):
+            packet = owner.recv(SETTINGS_BYTES) if ready else b""
+        if not packet:
+            self._stop(kill=True)
+            text = self._errors.read_text("utf-8", "replace")
+            why = text[-2_000:].strip() or "it said nothing"
+            raise GradingError(f"the sandbox must start: got {why}")
+        return json.loads(packet)
+
+    def _stop(self, *, kill: bool = False) -> None:
+        """End the server, which takes its children along."""
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        if not kill:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+                return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _site_packages() -> str:
+    """Return the folders of installed packages on this import path."""
+    return ":".join(
+        path
+        for path in sys.path
+        if Path(path).name in ("site-packages", "dist-packages")
+        and Path(path).is_dir()
+    )
+
+
+def _environment(home: str) -> dict[str, str]:
+    """Return an environment in which nothing of the grader's is said.
+
+    One seed for hashing lets sets come in the same order in every run.
+    """
+    return {
+        "HOME": home,
+        "IPYTHONDIR": home,
+        "LANG": "C.UTF-8",
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": home,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "TMPDIR": home,
+        "TORCHINDUCTOR_CACHE_DIR": home,
+    }

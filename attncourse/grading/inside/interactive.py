@@ -41,6 +41,8 @@ class Compiler(CachingCompiler):
 class Hook(DisplayHook):
     """Records the value of a cell's last expression."""
 
+    shell: Any
+
     def write_output_prompt(self) -> None:
         """Show no prompt."""
 
@@ -72,10 +74,13 @@ class Hook(DisplayHook):
 class Publisher(DisplayPublisher):
     """Records what is displayed."""
 
+    shell: Any
+
     def publish(
         self,
         data: dict,
         metadata: dict | None = None,
+        source: Any = None,
         *,
         transient: dict | None = None,
         update: bool = False,
@@ -104,6 +109,7 @@ class Interactive(InteractiveShell):
     compiler_class = Type(Compiler)
     displayhook_class = Type(Hook)
     display_pub_class = Type(Publisher)
+    compile: Any
     record = AnyTrait()
     hidden = Bool(False)
 

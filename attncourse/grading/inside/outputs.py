@@ -37,6 +37,8 @@ class Outputs:
         if not text or self.left <= 0:
             self.cut = self.cut or bool(text)
             return
+        if not text.isascii():  # half a character cannot be sent
+            text = text.encode("utf-8", "replace").decode("utf-8")
         if stream != self._stream:
             self._end_stream()
             self._stream = stream
@@ -85,6 +87,8 @@ class Outputs:
             note = f"[cut off here: more than {self.limit:,} bytes of output]"
             self.entries.append(stream_output("stderr", f"\n{note}\n"))
             self.cut = False
+        for entry in self.entries:
+            entry.pop("mark", None)
         return self.entries
 
     def _end_stream(self) -> None:

@@ -1,0 +1,242 @@
+"""The line to a child: its connections, its time, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from attncourse.grading.inside import wire
+from attncourse.grading.inside.channel import (
+    Channel,
+    ChannelError,
+    Closed,
+    Late,
+)
+from attncourse.grading.model import GradingError, Limits
+from attncourse.grading.replies import Budget, ChildLost, Lost, Usage
+
+START_S = 30.0  # to fork a child on a busy machine
+END_S = 5.0  # to hear of its end
+HANGING_UP_S = 1.0  # between hanging up and the end
+WATCH_S = 0.05
+OVERHEAD_BYTES = 1 << 20  # what an answer holds besides its value
+CREDENTIALS = struct.Struct("3i")  # process, user and group
+
+GONE = "the sandbox has ended: it must be started again"
+
+
+class OverTime(Exception):
+    """The child has used up its time on the processor."""
+
+
+class Line:
+    """Speaks with one child, and ends it when it misbehaves."""
+
+    def __init__(
+        self, address: str, *, limits: Limits, visible: bool, seed: int
+    ) -> None:
+        self.limits = limits
+        self.pid = 0
+        self.lost: ChildLost | None = None
+        self.closed = False
+        self._usage = Usage()
+        self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(START_S)
+        request = {
+            "limits": limits.to_json(),
+            "visible": visible,
+            "seed": seed,
+        }
+        try:
+            data = self._connect(address, request)
+        except OSError as error:
+            self._control.close()
+            raise GradingError(f"{GONE} ({error})") from None
+        self._channel = Channel(data, 1 << 40, watch_s=WATCH_S)
+
+    def _connect(self, address: str, request: dict) -> socket.socket:
+        """Ask for a child; return the socket on which it answers."""
+        self._control.connect(address)
+        self._control.send(json.dumps(request).encode())
+        packet, numbers, _, _ = socket.recv_fds(self._control, 1 << 12, 1)
+        if not numbers:
+            said = json.loads(packet)["refused"] if packet else "no answer"
+            raise OSError(said)
+        return socket.socket(fileno=numbers[0])
+
+    def exchange(
+        self,
+        request: bytes,
+        budget: Budget,
+        read: Callable[[bytes, wire.WireLimits], dict[str, Any]],
+        answer: Callable[[dict[str, Any]], bytes],
+    ) -> dict[str, Any]:
+        """Send a request and return the answer.
+
+        Meanwhile the child may ask for callbacks, which `answer` gives;
+        the time that takes is not the child's. What it took is taken off
+        the budget, and told under ``cpu_s`` and ``wall_s``.
+        """
+        if self.lost is not None:
+            raise self.lost
+        self._greet()
+        began, cpu = time.monotonic(), self.cpu_s()
+        waited = 0.0
+        self._channel.watch = self._watcher(cpu + budget.cpu_s)
+        self._channel.max_bytes = _longest(budget.limits)
+        wire_limits = wire.WireLimits(bytes=_longest(budget.limits))
+        try:
+            self._send(request, began + budget.wall_s)
+            while True:
+                until = began + waited + budget.wall_s
+                frame = self._channel.receive(until - time.monotonic())
+                message = read(frame, wire_limits)
+                if "callback" not in message:
+                    break
+                start = time.monotonic()
+                reply = answer(message)
+                waited += time.monotonic() - start
+                self._send(reply, start + waited + budget.wall_s)
+        except (Late, OverTime):
+            self.lose("timeout", _too_slow(budget.limits))
+        except Closed:
+            self._died()
+        except (ChannelError, wire.WireError, ValueError, TypeError, KeyError):
+            self.unreadable()
+        finally:
+            self._channel.watch = None
+            used = {
+                "cpu_s": max(0.0, self.cpu_s() - cpu),
+                "wall_s": time.monotonic() - began - waited,
+            }
+            budget.spend(**used)
+        return message | used
+
+    def _send(self, data: bytes, until: float) -> None:
+        """Send bytes, of which the judge alone decides how many."""
+        longest, self._channel.max_bytes = self._channel.max_bytes, 1 << 40
+        self._channel.send(data, max(0.1, until - time.monotonic()))
+        self._channel.max_bytes = longest
+
+    def _watcher(self, most: float) -> Callable[[], None]:
+        """Return what raises when the child has used up its time."""
+
+        def watch() -> None:
+            if self.cpu_s() > most:
+                raise OverTime
+
+        return watch
+
+    def _greet(self) -> None:
+        """Wait until the child is shut in; learn its number here."""
+        if self.pid or self.closed:
+            return
+        data = self._channel.sock
+        try:
+            select.select([data], [], [], START_S)
+            packet, extra, _, _ = data.recvmsg(
+                1000, socket.CMSG_SPACE(CREDENTIALS.size)
+            )
+        except OSError as error:
+            raise GradingError(f"{GONE} ({error})") from None
+        if packet[:1] != b"+":
+            why = packet[1:].decode(errors="replace") or "it has died"
+            raise GradingError(f"a student's process must be shut in: {why}")
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        self.pid = CREDENTIALS.unpack(extra[0][2])[0]
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the child has used so far."""
+        if self.pid <= 0 or self.closed:
+            return self._usage.cpu_s
+        with contextlib.suppress(OSError):
+            # The clock of another process: see clock_getcpuclockid(3).
+            return time.clock_gettime((~self.pid << 3) | 2)
+        return self._usage.cpu_s
+
+    # ---- the end
+
+    def usage(self) -> Usage:
+        """Return what the child has used."""
+        if self.closed:
+            return self._usage
+        return Usage(cpu_s=self.cpu_s())
+
+    def close(self) -> Usage:
+        """End the child, and wait until the server has seen it."""
+        if self.closed:
+            return self._usage
+        with contextlib.suppress(OSError):
+            self._control.send(b"end")
+        self._hear_of_its_end()
+        return self._usage
+
+    def _hear_of_its_end(self) -> bool:
+        """Wait for the server's report; tell whether it came."""
+        heard = False
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            self._control.settimeout(END_S)
+            self._usage = Usage(**json.loads(self._control.recv(1 << 12)))
+            heard = True
+        self.closed = True
+        self._control.close()
+        self._channel.close()
+        return heard
+
+    def lose(self, verdict: Lost, says: str) -> NoReturn:
+        """End the child, and remember why."""
+        self.close()
+        self.lost = ChildLost(verdict, says, self._usage)
+        raise self.lost
+
+    def unreadable(self) -> NoReturn:
+        """End a child that sent what cannot be read."""
+        self.lose("crashed", "Your code sent an answer that cannot be read.")
+
+    def _died(self) -> NoReturn:
+        """Tell why a child ended by itself, or has only hung up."""
+        self._control.settimeout(HANGING_UP_S)
+        with contextlib.suppress(TimeoutError):
+            if not self._control.recv(1, socket.MSG_PEEK):
+                self._hear_of_its_end()
+                raise GradingError(GONE)
+            if self._hear_of_its_end():
+                verdict, says = explain(self._usage, self.limits)
+                self.lost = ChildLost(verdict, says, self._usage)
+                raise self.lost
+        self.lose("crashed", "It stopped answering.")
+
+
+def _longest(limits: Limits) -> int:
+    return limits.reply_bytes + limits.output_bytes + OVERHEAD_BYTES
+
+
+def _too_slow(limits: Limits) -> str:
+    return (
+        f"It took longer than it may: {limits.cpu_s:g} seconds of computing,"
+        f" or {limits.wall_s:g} seconds in all."
+    )
+
+
+def explain(usage: Usage, limits: Limits) -> tuple[Lost, str]:
+    """Return the verdict on a process that ended by itself."""
+    if usage.signal is None:
+        return "crashed", "It ended its own process."
+    if usage.signal == signal.SIGXCPU or (
+        usage.signal == signal.SIGKILL and usage.cpu_s >= 50 * limits.cpu_s
+    ):
+        return "timeout", _too_slow(limits)
+    if usage.signal == signal.SIGKILL:
+        return (
+            "out-of-memory",
+            "The system ended its process, most likely for want of memory.",
+        )
+    name = signal.strsignal(usage.signal) or f"signal {usage.signal}"
+    return "crashed", f"Its process crashed ({name.lower()})."
