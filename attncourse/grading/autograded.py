@@ -148,7 +148,11 @@ def _submitted(
         if asked.kind in ("test", "locked"):
             source = asked.visible
         metadata = _metadata(asked)
-    made = {"cell_type": kind, "metadata": metadata, "source": source}
+    made: dict[str, Any] = {
+        "cell_type": kind,
+        "metadata": metadata,
+        "source": source,
+    }
     if kind == "code":
         made["outputs"] = harmless(outputs)
     elif cell.attachments and kind in NOT_CODE:

@@ -17,7 +17,7 @@ from typing import Any
 from nbgrader.utils import parse_utc
 from sqlalchemy import Connection, delete, insert, select
 
-from attncourse.grading import enrol, marks
+from attncourse.grading import enrol, marks, rules
 from attncourse.grading.files import Draft
 from attncourse.grading.folders import Folders
 from attncourse.grading.gradebook import RECORDS, Book
@@ -224,7 +224,7 @@ class Store:
             when = _moment(self._stamp(student, plan.assignment))
             parent = marks.submission(connection, student, top, when)
             row = marks.submitted_notebook(connection, parent, notebook)
-            told = marks.automatic(plan, part.outcome, part.notebook)
+            told = rules.automatic(plan, part.outcome, part.notebook)
             marks.write(connection, row, ids, *told)
             if self.penalty:
                 marks.penalise(connection, student, parent, self.penalty)

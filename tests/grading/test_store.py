@@ -26,7 +26,7 @@ from engine_samples import (
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.utils import compute_checksum, determine_grade
 
-from attncourse.grading import marks, metadata
+from attncourse.grading import metadata, rules
 from attncourse.grading.files import Draft
 from attncourse.grading.model import GradingError
 
@@ -204,7 +204,7 @@ def test_an_outcome_must_judge_every_test(classroom):
 
 def test_points_that_are_no_number_are_refused():
     with pytest.raises(ValueError, match="from 0 to 5: got nan"):
-        marks.automatic(plan(), outcome(points=float("nan")), {"cells": []})
+        rules.automatic(plan(), outcome(points=float("nan")), {"cells": []})
 
 
 def test_a_changed_source_is_brought_into_the_gradebook(classroom):
@@ -472,6 +472,6 @@ def test_a_notebook_keeps_the_students_cells_and_gets_back_what_they_lost():
         "text/plain": "1",
         "text/html": "<b>1</b>",
     }
-    scores, comments = marks.automatic(plan(), came, made)
+    scores, comments = rules.automatic(plan(), came, made)
     assert scores == {"add-test": 0.0, "why": 0.0}
     assert comments == {"add": None, "why": "No response."}
