@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import resource
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attncourse.grading.model import Job, Judged, Outcome
+from attncourse.grading import answers, substitutes, verdicts
+from attncourse.grading.bench import Bench, Tried
+from attncourse.grading.child import Child
+from attncourse.grading.errors import tidied
+from attncourse.grading.model import Job, Judged, Outcome, SourceCell, Step
+from attncourse.grading.names import needs
+from attncourse.grading.places import OpenChild
+from attncourse.grading.session import Guilt, Session
+
+Report = Callable[[str, Any], None]
 
 
 def judge(
     job: Job,
     *,
-    sandbox_address: str,
+    sandbox_address: str = "",
+    open_child: OpenChild | None = None,
     shell: Any = None,
     closed: Sequence[Judged] = (),
-    report: Callable[[str, Any], None] | None = None,
+    report: Report | None = None,
 ) -> Outcome:
     """Return what came of one submission.
 
@@ -23,8 +36,218 @@ def judge(
 
     Parameters
     ----------
+    open_child : makes a process; by default one of the sandbox server.
     closed : what has been judged by a judge that died; not tried again.
     report : is told of each thing done, so that nothing is lost if this
         process dies.
     """
-    raise NotImplementedError
+    if shell is None:
+        from attncourse.grading.inside.shell import Shell
+
+        shell = Shell(visible=True)
+    if open_child is None:
+        open_child = functools.partial(Child, sandbox_address)
+    at_work = _Judge(job, open_child, shell, report or _unreported)
+    at_work.questions |= {each.grade_id: each for each in closed}
+    return at_work.outcome()
+
+
+def _unreported(what: str, data: Any) -> None:
+    """Tell nobody."""
+
+
+class _Judge:
+    """Runs the notebook twice: to be seen, and with the hidden cases."""
+
+    def __init__(
+        self, job: Job, open_child: OpenChild, shell: Any, report: Report
+    ) -> None:
+        self.job = job
+        self.open_child = open_child
+        self.shell = shell
+        self.report = report
+        self.needs = needs(job.plan)
+        self.cells = {
+            cell.grade_id: cell for cell in job.plan.cells if cell.grade_id
+        }
+        self.guilty: dict[int, Guilt] = {}
+        self.questions: dict[str, Judged] = {}
+        self.seen: dict[str, Tried] = {}
+        self.outputs: dict[str, list] = {}
+        self.notes: list[str] = []
+        self.flags: list[str] = []
+        self.cpu_s = 0.0
+
+    def outcome(self) -> Outcome:
+        """Run everything, and return what came of it."""
+        started, before = time.monotonic(), _own_cpu_s()
+        visible = self._visible()
+        if self._open():
+            self._hidden(visible)
+        if self.job.plan.upstream == "substitute":
+            self._substitute()
+        for cell in self.job.plan.tests:
+            if cell.grade_id not in self.questions:
+                self._close(verdicts.untried(cell))
+        return Outcome(
+            student=self.job.student,
+            assignment=self.job.plan.assignment,
+            questions=tuple(
+                self.questions[cell.grade_id or ""]
+                for cell in self.job.plan.tests
+            ),
+            outputs=self.outputs,
+            notes=(*self.job.script.notes, *dict.fromkeys(self.notes)),
+            flags=(*self.job.script.flags, *dict.fromkeys(self.flags)),
+            cpu_s=round(self.cpu_s + _own_cpu_s() - before, 4),
+            wall_s=round(time.monotonic() - started, 4),
+        )
+
+    def _visible(self) -> Session:
+        """Run what students may see; tests only as far as they see them."""
+        session, bench = self._session(visible=True)
+        try:
+            for index, step in enumerate(self.job.script.steps):
+                if step.do == "test":
+                    self._visible_test(step, session, bench)
+                    continue
+                ran = session.run(index)
+                guilt = None if ran else self.guilty[index]
+                self._note(index, step, ran.outputs if ran else (), guilt)
+                self._given(step, bench)
+        finally:
+            self._end(session, bench)
+        self.report("outputs", self.outputs)
+        return session
+
+    def _visible_test(
+        self, step: Step, session: Session, bench: Bench
+    ) -> None:
+        cell = self.cells[step.grade_id or ""]
+        if self._is_closed(cell) or not cell.visible.strip():
+            return
+        self.report("at", cell.grade_id)
+        tried = bench.test(cell.visible, cell)
+        shown = tidied(tried, self.shell.cells)
+        self.seen[cell.grade_id or ""] = tried
+        tried.outputs[:] = shown
+        if tried.stopped is not None:
+            self._close(
+                verdicts.stopped(
+                    cell, tried.stopped, shown, tried.seconds, tried.notes
+                )
+            )
+
+    def _hidden(self, visible: Session) -> None:
+        """Run the tests in full, beside a process that nobody sees."""
+        session, bench = self._session(visible=False)
+        try:
+            for index, step in enumerate(self.job.script.steps):
+                if step.do == "test":
+                    cell = self.cells[step.grade_id or ""]
+                    if not self._is_closed(cell):
+                        self._hidden_test(cell, index, session, bench, visible)
+                    if not self._open():
+                        return
+                    continue
+                session.run(index)
+                self._given(step, bench)
+        finally:
+            self._end(session, bench)
+
+    def _hidden_test(
+        self,
+        cell: SourceCell,
+        index: int,
+        session: Session,
+        bench: Bench,
+        visible: Session,
+    ) -> None:
+        self.report("at", cell.grade_id)
+        # No other question is open in this process any more.
+        session.bring_functions(self._open() == 1)
+        tried = bench.test(cell.source, cell)
+        seen = self.seen.get(cell.grade_id or "", Tried())
+        answer = answers.answer(
+            self.job, cell, index, visible, self.needs[cell.grade_id or ""]
+        )
+        self._close(
+            verdicts.judged(cell, answer, tried, seen.outputs, seen.seconds)
+        )
+
+    def _substitute(self) -> None:
+        """Try questions again that an earlier one may have spoilt."""
+        for cell, names in substitutes.candidates(self.job, self.questions):
+            replaced = substitutes.functions(self.job, names, cell)
+            if not replaced:
+                continue
+            self.report("at", cell.grade_id)
+            session, bench = self._session(visible=False, replaced=replaced)
+            try:
+                tried = self._replayed(cell, session, bench)
+            finally:
+                self._end(session, bench)
+            before = self.questions[cell.grade_id or ""]
+            better = substitutes.better(before, cell, tried, tuple(replaced))
+            if better is not None:
+                self._close(better)
+
+    def _replayed(
+        self, cell: SourceCell, session: Session, bench: Bench
+    ) -> Tried:
+        for index, step in enumerate(self.job.script.steps):
+            if step.do != "test":
+                session.run(index)
+                self._given(step, bench)
+            elif step.grade_id == cell.grade_id:
+                return bench.test(cell.source, cell)
+        return Tried()
+
+    def _session(
+        self, *, visible: bool, replaced: dict[str, Any] | None = None
+    ) -> tuple[Session, Bench]:
+        session = Session(
+            self.job,
+            self.open_child,
+            visible=visible,
+            guilty=self.guilty,
+            replaced=replaced,
+        )
+        bench = Bench(session, self.shell, self.needs, seed=self.job.seed)
+        return session, bench
+
+    def _given(self, step: Step, bench: Bench) -> None:
+        if step.do == "given" and step.grade_id in self.needs:
+            bench.given(step, self.cells[step.grade_id])
+
+    def _note(
+        self, index: int, step: Step, outputs: Any, guilt: Guilt | None
+    ) -> None:
+        """Keep what a cell showed, and say where it ran away."""
+        kept = list(outputs)
+        if guilt is not None:
+            kept.append(verdicts.notice(guilt))
+            place = index if step.index is None else step.index
+            self.notes.append(f"cell {place + 1} was stopped: {guilt.says}")
+        if step.index is not None and kept:
+            self.outputs[str(step.index)] = kept
+
+    def _close(self, judged: Judged) -> None:
+        self.questions[judged.grade_id] = judged
+        self.report("judged", judged)
+
+    def _is_closed(self, cell: SourceCell) -> bool:
+        return cell.grade_id in self.questions
+
+    def _open(self) -> int:
+        return sum(not self._is_closed(cell) for cell in self.job.plan.tests)
+
+    def _end(self, session: Session, bench: Bench) -> None:
+        session.close()
+        self.cpu_s += session.cpu_s
+        self.flags += bench.problems
+
+
+def _own_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

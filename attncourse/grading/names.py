@@ -35,12 +35,13 @@ class Needs:
 
     `fetched` are the student's names. `imports` are names that only
     answers or free cells import, each with its statement: the judge
-    imports them itself. `run` is False for a given cell that nothing in
-    the judge depends on.
+    imports them itself, those of `asked` only if the student has. `run` is
+    False for a given cell that nothing in the judge depends on.
     """
 
     fetched: tuple[str, ...] = ()
     imports: dict[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
     run: bool = True
 
 
@@ -79,6 +80,7 @@ class _Reader:
     def __init__(self) -> None:
         self.owners: dict[str, str] = {}  # "judge", "student" or "import"
         self.statements: dict[str, str] = {}
+        self.free: set[str] = set()
         self.binders: dict[str, SourceCell] = {}
         self.answers: set[str] = set()
         self.own: dict[str, set[str]] = {}
@@ -103,6 +105,8 @@ class _Reader:
             if self.owners.get(name) != "judge":
                 self.owners[name] = "import"
                 self.statements[name] = statement
+                if cell.kind != "answer":
+                    self.free.add(name)
 
     def _ours(self, cell: SourceCell, grade_id: str, code: Code) -> None:
         used = _used(cell.source, self.answers)
@@ -142,6 +146,7 @@ class _Reader:
             found[grade_id] = Needs(
                 fetched=tuple(sorted(fetched)),
                 imports=imports,
+                asked=tuple(sorted(imports.keys() - self.free)),
                 run=grade_id in kept,
             )
         return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attncourse.grading.definitions import definitions
+from attncourse.grading.inside.wire import WireError
 from attncourse.grading.model import GradingError, Job, Limits
 from attncourse.grading.places import OpenChild, Place
 from attncourse.grading.proxies import ProxyError, Ref
@@ -100,12 +101,24 @@ class Session:
         self._drop(self._beside)
         self._beside = None
 
+    def bring_functions(self, allowed: bool) -> None:
+        """Say whether calls may bring functions of the test along.
+
+        Otherwise such calls go to a process that is made for the test.
+        """
+        self.callbacks = self.visible or bool(self.replaced) or allowed
+        if self._place is not None:
+            self._place.callbacks = self.callbacks
+
     def fetch(self, name: str) -> Any:
         """Return a student's data by name, or a proxy; may raise KeyError."""
         try:
             return self._present().fetch(name)
         except ChildLost as lost:
             raise self._stop(lost) from None
+        except WireError as error:
+            said = f"{name} cannot be read: {error}"
+            raise self._stop(ChildLost("crashed", said)) from None
 
     def close(self) -> None:
         """End the processes."""
@@ -133,6 +146,9 @@ class Session:
             called = self._asked(ref, what, args)
         except ChildLost as lost:
             raise self._stop(lost) from None
+        except WireError as error:
+            self.remember(f"a test's argument must be able to cross: {error}")
+            raise ProxyError(str(error)) from None
         show(called.outputs, visible=self.visible)
         if called.failed is None:
             return called
@@ -168,7 +184,7 @@ class Session:
                 "while that code calls it"
             )
         options: dict[str, Any] = {"budget": self.budget}
-        if what in ("call", "method"):
+        if what in ("call", "method", "gradient"):
             options["callbacks"] = place.callbacks
         handle = place.handle(ref)
         if ref.fresh and place.callbacks:
@@ -253,11 +269,8 @@ class Session:
             source = definitions(source, imports=guilt.tries == 1)
         if guilt and guilt.tries >= TRIES:
             return Ran()
-        ran = place.child.run(
-            source,
-            self._labels[index],
-            allowed(self.job, step, len(self.guilty)),
-        )
+        limits = allowed(self.job, step, len(self.guilty))
+        ran = place.child.run(source, self._labels[index], limits)
         self._bind(place, look(step.source).binds & set(self.replaced))
         return ran
 

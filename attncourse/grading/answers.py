@@ -1,0 +1,57 @@
+"""What is known of a question's answer, from the run that is shown."""
+
+from __future__ import annotations
+
+from attncourse.grading.model import Job, SourceCell
+from attncourse.grading.names import Needs
+from attncourse.grading.session import Session
+from attncourse.grading.syntax import look
+from attncourse.grading.verdicts import Answer
+
+
+def answer(
+    job: Job, test: SourceCell, place: int, visible: Session, needs: Needs
+) -> Answer:
+    """Return how the cells ended that answer the test at step `place`."""
+    steps = _answering(job, test, place, needs)
+    own = {
+        cell.grade_id: cell.visible.strip()
+        for cell in job.plan.cells
+        if cell.grade_id in test.answers
+    }
+    guilt = next(
+        (visible.guilty[each] for each in steps if each in visible.guilty),
+        None,
+    )
+    failed = next(
+        (visible.failed[each] for each in steps if each in visible.failed),
+        None,
+    )
+    written = [job.script.steps[each] for each in steps]
+    return Answer(
+        untouched=bool(written)
+        and all(
+            own.get(step.grade_id or "") == step.source.strip()
+            for step in written
+        ),
+        there=bool(written) and test.grade_id not in job.script.missing,
+        guilt=guilt,
+        failed=failed,
+        line=visible.line(failed),
+    )
+
+
+def _answering(
+    job: Job, test: SourceCell, place: int, needs: Needs
+) -> list[int]:
+    """Return the steps that answer a test: by name of cell or function."""
+    wanted = set(needs.fetched)
+    return [
+        index
+        for index, step in enumerate(job.script.steps[:place])
+        if step.do == "cell"
+        and (
+            (step.grade_id is not None and step.grade_id in test.answers)
+            or wanted & look(step.source).binds
+        )
+    ]
