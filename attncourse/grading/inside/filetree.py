@@ -16,6 +16,7 @@ _WITH_MOUNTS = 1 << 14
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_RUNNING = 1, 2, 4, 8
 _RECURSIVE = 0x8000
 _DETACH = 2
+_TEMPORARY = "size=16m,nr_inodes=1000,mode=1777"
 
 
 def replace(
@@ -26,9 +27,13 @@ def replace(
     Needs a mount namespace of its own. Links on the way to a place are
     made again. An error leaves the tree as it was.
     """
+    folder = Path(os.path.abspath(folder))
     root = folder / ".root"
     root.mkdir(exist_ok=True)
     linux.mount("tmpfs", str(root), "tmpfs", 2, "size=1m,mode=755")
+    # Libraries want a place for temporary files when they are loaded.
+    (root / "tmp").mkdir()
+    linux.mount("tmpfs", str(root / "tmp"), "tmpfs", 2 | 4, _TEMPORARY)
     show(folder, root, 0)
     for path in sorted(Path(each) for each in visible):
         if path.exists() and path.is_absolute():

@@ -27,7 +27,6 @@ from . import (
     seccomp,
 )
 from .linux import IsolationError
-from .namespaces import enter_namespaces
 from .privileges import works
 
 __all__ = [
@@ -95,6 +94,14 @@ def available() -> Isolation:
     return Isolation(abi, why is None, namespaces.possible(), tuple(missing))
 
 
+def enter_namespaces(
+    visible: Iterable[str | os.PathLike], folder: str | os.PathLike
+) -> tuple[str, ...]:
+    """Call `namespaces.enter_namespaces`, first thing in a server."""
+    available()  # finds libraries while the whole file tree is there
+    return namespaces.enter_namespaces(visible, folder)
+
+
 def _shut_everything() -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict([])
@@ -155,14 +162,14 @@ class Prepared:
 
 
 def _places(paths: Iterable[str | os.PathLike]) -> list[landlock.Place]:
-    paths = tuple(map(Path, paths))
-    rlimits.room_for_descriptors(len(paths) + 1024)
-    places = [landlock.Place.at(path, landlock.READ) for path in paths]
+    names = [Path(each) for each in paths]
+    rlimits.room_for_descriptors(len(names) + 1024)
+    places = [landlock.Place.at(path, landlock.READ) for path in names]
     # To import, Python lists the folders on its path.
     importing = {Path(each).resolve() for each in sys.path if each}
     places += [
         landlock.Place.at(path, landlock.READ_DIR)
-        for path in {each.parent for each in paths} & importing
+        for path in {each.parent for each in names} & importing
     ]
     nowhere = landlock.READ_FILE | landlock.WRITE_FILE
     return [*places, landlock.Place.at(os.devnull, nowhere)]
@@ -196,11 +203,12 @@ def enter(
     elif user != os.getuid():
         filetree.give_to(".", user)
     own = landlock.Place.at(".", landlock.OWN)
+    changed = user != os.getuid()
     if prepared.nested:
         privileges.nested_user()
-    if prepared.nested or user != os.getuid():
+    if prepared.nested or changed:
         bounds["NPROC"] = limits.threads
-    privileges.give_up(user)
+    privileges.give_up(user if changed else None)
     privileges.keep_to_itself()
     landlock.restrict([*prepared.places, own], abi=prepared.isolation.landlock)
     rlimits.close_all_but(tuple(keep))

@@ -92,7 +92,8 @@ def restrict(
 ) -> None:
     """Leave this process these places only, and no TCP.
 
-    `alone` leaves it nobody to signal, and no abstract sockets. Needs ``no_new_privs``. Every further call takes more away.
+    `alone` leaves it nobody to signal, and no abstract sockets. Needs
+    ``no_new_privs``. Every further call takes more away.
     """
     abi = version() if abi is None else abi
     files = handled(abi)

@@ -35,7 +35,7 @@ def give_up(user: int | None = None, keep: int = 0) -> None:
     empty_bounding_set()
     with contextlib.suppress(OSError):
         linux.prctl(linux.PR_CAP_AMBIENT, _CLEAR_AMBIENT)
-    if user is not None and user != os.getuid():
+    if user is not None:
         become(user)
     # Effective, permitted and inheritable, the lower half first.
     kept = 0 if os.geteuid() else keep
