@@ -14,7 +14,13 @@ from dataclasses import dataclass
 
 from attncourse.grading.model import Plan, SourceCell
 from attncourse.grading.reading import Cell, Notebook
-from attncourse.grading.syntax import MOST_CHARACTERS, look
+from attncourse.grading.syntax import (
+    DEFINITION,
+    MOST_CHARACTERS,
+    Code,
+    look,
+    look_at_all,
+)
 
 ANSWERS = ("answer", "written")
 # Cells that come from the source, whatever the submission holds.
@@ -27,15 +33,13 @@ ALIKE = 0.5
 class Pairing:
     """For each submitted cell, the place of its cell in the plan or None.
 
-    Of several cells with the same place, the last one counts.
+    Of several cells with the same place, the last one counts. `codes` are
+    the names in each submitted cell.
     """
 
     places: tuple[int | None, ...]
     notes: tuple[str, ...]
-
-    def cells(self, place: int) -> list[int]:
-        """Return the submitted cells that are this cell of the plan."""
-        return [i for i, each in enumerate(self.places) if each == place]
+    codes: tuple[Code, ...]
 
     def counted(self) -> dict[int, int]:
         """Return the submitted cell that counts for each place."""
@@ -86,11 +90,11 @@ def names(cell: SourceCell) -> frozenset[str]:
     return code.defines or code.assigns
 
 
-def answered(asked: SourceCell, cell: Cell) -> bool:
+def answered(asked: SourceCell, cell: Cell, code: Code) -> bool:
     """Tell whether a cell holds an answer and not only what was given."""
     if asked.kind not in ANSWERS or same(cell.source, asked.visible):
         return False
-    return bool(look(cell.source).binds & names(asked))
+    return bool(code.binds & names(asked))
 
 
 class _Pairer:
@@ -99,6 +103,13 @@ class _Pairer:
     def __init__(self, plan: Plan, cells: tuple[Cell, ...]) -> None:
         self.plan = plan.cells
         self.cells = cells
+        # Text is no code, but for an answer whose type was changed.
+        self.codes = look_at_all(
+            cell.source
+            if cell.cell_type == "code" or DEFINITION.search(cell.source)
+            else ""
+            for cell in cells
+        )
         self.places: list[int | None] = [None] * len(cells)
         self.found: set[int] = set()
         self.bare = not any(cell.grade_id for cell in cells)
@@ -116,7 +127,10 @@ class _Pairer:
         self._by_definition()
         self._by_lines()
         self._by_neighbours()
-        return Pairing(tuple(self.places), tuple(self.notes))
+        return self._now()
+
+    def _now(self) -> Pairing:
+        return Pairing(tuple(self.places), tuple(self.notes), self.codes)
 
     def _open(self) -> list[Cell]:
         """Return the cells that nothing is known of yet."""
@@ -181,10 +195,10 @@ class _Pairer:
             return True
         if claimed.kind in FIXED:
             return bool(lines(cell.source) & lines(claimed.visible)) or not (
-                look(cell.source).defines
+                self.codes[cell.index].defines
             )
         if claimed.kind in ANSWERS and claimed.cell_type == "code":
-            defined = look(cell.source).defines
+            defined = self.codes[cell.index].defines
             return not defined & set(self.owners) or bool(
                 defined & names(claimed)
             )
@@ -207,14 +221,15 @@ class _Pairer:
 
     def _by_definition(self) -> None:
         """Recognise an answer by the function that it defines."""
-        places = Pairing(tuple(self.places), ())
         done = {
             place
-            for place, index in places.counted().items()
-            if answered(self.plan[place], self.cells[index])
+            for place, index in self._now().counted().items()
+            if answered(self.plan[place], self.cells[index], self.codes[index])
         }
         for cell in self._open():
-            code = look(cell.source)
+            code = self.codes[cell.index]
+            if cell.cell_type != "code" and not code.whole:
+                continue
             found = {
                 place
                 for name in code.defines | code.assigns
@@ -259,7 +274,7 @@ class _Pairer:
         for place in self._missing(("written",)):
             if self.plan[place].cell_type == "code":
                 continue
-            counted = Pairing(tuple(self.places), ()).counted()
+            counted = self._now().counted()
             before = max(
                 (counted[p] for p in counted if p < place), default=-1
             )

@@ -43,6 +43,7 @@ class _Placer:
         self.plan = plan.cells
         self.cells = notebook.cells
         self.places = pairing.places
+        self.codes = pairing.codes
         self.notes = [*notebook.notes, *pairing.notes]
         self.where: dict[int, list[int]] = defaultdict(list)
         for index, spot in enumerate(self.places):
@@ -120,7 +121,8 @@ class _Placer:
             return
         before = self.where[spot][: self.where[spot].index(cell.index)]
         if same(cell.source, asked.visible) and any(
-            answered(asked, self.cells[index]) for index in before
+            answered(asked, self.cells[index], self.codes[index])
+            for index in before
         ):
             self.notes.append(
                 f"{called(cell)} is {called(asked)} as it was released: it "
@@ -253,7 +255,9 @@ class _Placer:
     def _missing(self) -> tuple[str, ...]:
         """Return the tests whose answers nothing in the notebook binds."""
         codes = [
-            look(step.source) for _, step in self.steps if step.do == "cell"
+            self.codes[step.index]
+            for _, step in self.steps
+            if step.do == "cell" and step.index is not None
         ]
         bound = frozenset().union(*(code.binds for code in codes))
         spots = {cell.grade_id: s for s, cell in enumerate(self.plan)}
