@@ -33,17 +33,16 @@ def bins(points: Sequence[float], most: float) -> list[tuple[float, int]]:
     [(0.0, 1), (1.0, 1), (2.0, 0), (3.0, 0), (4.0, 2)]
     """
     most = max(most, max(points, default=0.0), 1.0)
+    steps = (1.0, 2.0, 2.5, 5.0, 10.0) if most >= 5 else (0.5, 1.0)
     width = next(
-        (step for step in (0.5, 1, 2, 2.5, 5, 10) if most / step <= 12),
-        10 * math.ceil(most / 120),
+        (step for step in steps if most / step <= 12),
+        10.0 * math.ceil(most / 120),
     )
-    if most > 5:
-        width = max(width, 1)
     count = math.ceil(most / width)
     found = Counter(
         min(count - 1, max(0, int(value / width))) for value in points
     )
-    return [(place * float(width), found[place]) for place in range(count)]
+    return [(place * width, found[place]) for place in range(count)]
 
 
 def histogram(points: Sequence[float], most: float) -> str:

@@ -6,13 +6,14 @@ import re
 from functools import lru_cache
 from html import escape, unescape
 from typing import Any
+from urllib.parse import unquote
 
 import bleach
+import mistune
 from jinja2 import pass_context
-from nbconvert.filters.markdown_mistune import (
-    IPythonRenderer,
-    MarkdownWithMath,
-)
+from mistune.plugins.formatting import strikethrough
+from mistune.plugins.math import math
+from mistune.plugins.table import table
 
 from attncourse.grading import safe
 from attncourse.grading.drawings import vector
@@ -41,6 +42,7 @@ LABEL = re.compile(r"""aria-label=(?:"([^"<>]*)"|'([^'<>]*)')""")
 HOLD = "\ue000{}\ue001"
 HELD = re.compile("\ue000(\\d+)\ue001")
 PICTURE = re.compile(r"data:(image/(?:png|jpeg|gif));base64,(.*)\Z", re.DOTALL)
+PLUGINS = (strikethrough, math, table)
 MAX_LENGTH = 1 << 18
 MAX_TAGS = 4_000
 
@@ -117,28 +119,44 @@ def markdown(source: str, attachments: Any = None) -> str:
     """
     if len(source) > MAX_LENGTH // 8:
         return f"<pre>{escape(safe.text(source, limit=10_000))}</pre>"
-    renderer = IPythonRenderer(
-        escape=False,
-        attachments=_attached(attachments),
-        embed_images=False,
-        exclude_anchor_links=True,
-    )
+    drawing = _Markdown(_attached(attachments))
     try:
-        drawn = MarkdownWithMath(renderer=renderer).render(safe.text(source))
-    except (RecursionError, KeyError, ValueError, TypeError):
+        parse = mistune.Markdown(drawing, plugins=PLUGINS)
+        drawn = str(parse(safe.text(source)))
+    except (RecursionError, ValueError):
         return f"<pre>{escape(safe.text(source))}</pre>"
     return html(drawn)
 
 
-def _attached(bundles: Any) -> dict[str, dict[str, str]]:
+class _Markdown(mistune.HTMLRenderer):
+    """Leaves formulas as they are, and finds a cell's own pictures."""
+
+    def __init__(self, attached: dict[str, str]) -> None:
+        super().__init__(escape=False, allow_harmful_protocols=True)
+        self.attached = attached
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        name = url.removeprefix("attachment:")
+        url = self.attached.get(unquote(name), url)
+        return super().image(text, url, title)
+
+    def inline_math(self, text: str) -> str:
+        return f"${escape(text)}$"
+
+    def block_math(self, text: str) -> str:
+        return f"<p>$$\n{escape(text)}\n$$</p>\n"
+
+
+def _attached(bundles: Any) -> dict[str, str]:
+    """Return the address of each attached picture, by its name."""
     return {
-        name: {kind: data}
+        name: found
         for name, bundle in (
             bundles.items() if isinstance(bundles, dict) else ()
         )
         if isinstance(bundle, dict)
         for kind, data in bundle.items()
-        if isinstance(data, str) and raster(kind, data)
+        if (found := raster(kind, data))
     }
 
 

@@ -90,7 +90,11 @@ def _look(data: ClassData, tally: Tally) -> str:
     ]
     parts += [f"<p>{said(note)}</p>" for note in data.notes]
     shown = "".join(filter(None, parts))
-    return shown or "<p>Nothing: every submission could be graded.</p>"
+    if shown:
+        return shown
+    if not tally.statuses["graded"]:
+        return "<p>Nothing has been handed in and graded yet.</p>"
+    return "<p>Nothing: every submission could be graded.</p>"
 
 
 def _unread(data: ClassData) -> str:

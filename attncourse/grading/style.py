@@ -47,7 +47,7 @@ small, .small { font-size: .875rem; } .muted { color: var(--muted); }
 .missing, .none { --tone: var(--muted); --back: var(--raised); }
 .tone { color: var(--tone); font-weight: 600; }
 .mark { color: var(--tone); font-weight: 700; display: inline-block;
-  min-width: 1.2em; }
+  min-width: 1.3em; }
 """
 
 TABLES = """
@@ -137,7 +137,8 @@ svg .pass { fill: var(--good); } svg .partial { fill: var(--part); }
 svg .fail { fill: var(--bad); } svg .missing { fill: var(--muted); }
 svg .fill { fill: var(--blue); }
 svg.plot { display: block; width: 100%; height: auto; max-width: 46rem; }
-svg.plot text { fill: var(--ink); font-size: 12px; }
+svg.plot text { fill: var(--ink); font-size: 12px; stroke: var(--page);
+  stroke-width: 3px; stroke-linejoin: round; paint-order: stroke; }
 svg.plot .axis { stroke: var(--muted); stroke-width: 1; }
 svg.plot .middle { stroke: var(--part); stroke-width: 2;
   stroke-dasharray: 5 4; }

@@ -15,7 +15,8 @@ from attncourse.grading import safe
 from attncourse.grading.model import Judged, Plan
 
 LONGEST = 2_000
-HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+# A heading of the first level is the notebook's own.
+HEADING = re.compile(r"^ {0,3}#{2,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -140,8 +140,15 @@ def plan():
             visible="import numpy as np",
         ),
     ]
-    for name, (_, points) in QUESTIONS.items():
+    for name, (title, points) in QUESTIONS.items():
         cells += [
+            SourceCell(
+                kind="text",
+                grade_id=None,
+                cell_type="markdown",
+                source=f"## {title}\n\nWrite `{name}`.",
+                visible=f"## {title}\n\nWrite `{name}`.",
+            ),
             SourceCell(
                 kind="answer",
                 grade_id=name,
@@ -159,6 +166,15 @@ def plan():
                 answers=(name,),
             ),
         ]
+    cells.append(
+        SourceCell(
+            kind="text",
+            grade_id=None,
+            cell_type="markdown",
+            source="## Why zeros?",
+            visible="## Why zeros?",
+        )
+    )
     cells.append(
         SourceCell(
             kind="written",
