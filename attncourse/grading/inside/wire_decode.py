@@ -198,7 +198,7 @@ class Reader(Cursor):
         return generator_from(self.read(depth + 1))
 
     def _tensor(self, depth: int) -> Any:
-        self.budget.spend(CONTAINER)
+        self.budget.spend(MACHINE)
         name, flags = self.text(NAME_CHARS), self.byte()
         raw = read_array(self, self.budget)
         grad = self.read(depth + 1) if flags & HAS_GRAD else None
@@ -213,6 +213,7 @@ class Reader(Cursor):
     # ---- what stays on its side
 
     def _handle(self, depth: int) -> Any:
+        self.budget.spend(CONTAINER)
         number, kind = self.size(), self.text(NAME_CHARS)
         if kind not in HANDLE_KINDS:
             raise WireError(f"a handle's kind must be known: got {kind!r:.40}")
@@ -220,12 +221,14 @@ class Reader(Cursor):
         return self._resolved(Handle(number, kind, name, text))
 
     def _callback(self, depth: int) -> Any:
+        self.budget.spend(CONTAINER)
         return self._resolved(Callback(self.size(), self.text(NAME_CHARS)))
 
     def _resolved(self, stand_in: Handle | Callback) -> Any:
         return self.resolve(stand_in) if self.resolve else stand_in
 
     def _raised(self, depth: int) -> Raised:
+        self.budget.spend(CONTAINER)
         line = self._int(depth)
         name, builtin = self.text(NAME_CHARS), self.text(NAME_CHARS)
         if builtin not in BUILTIN_ERRORS or not -1 <= line < 1 << 31:

@@ -196,7 +196,7 @@ class Writer(Pen):
 
     def _tensor(self, value: Any, depth: int) -> None:
         name, flags, raw, grad = tensor_parts(value)
-        self.budget.spend(CONTAINER)
+        self.budget.spend(MACHINE)
         self.put_text(tag.TENSOR, name)
         self.put(bytes((flags,)), *write_array(raw, self.budget))
         if grad is not None:
@@ -221,7 +221,9 @@ def _as_row(held: tuple) -> tuple[bytes, bytes]:
 
 def _is_record(kind: type) -> bool:
     """Whether tuples of this type are those of a library, with names."""
-    return hasattr(kind, "_fields") or hasattr(kind, "n_fields")
+    lib = torch()
+    named = hasattr(kind, "_fields") or hasattr(kind, "n_fields")
+    return named or (lib is not None and kind is lib.Size)
 
 
 def _crosses(base: type, value: Any) -> bool:

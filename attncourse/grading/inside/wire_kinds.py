@@ -24,8 +24,8 @@ class WireLimits:
 
     `bytes` bounds the message's length and, separately, the memory that
     its arrays take when they are laid out. `entries` bounds the number of
-    values: a container counts as eight, and what is mentioned again counts
-    again.
+    values: what takes more memory counts as several, and what is mentioned
+    again counts again.
     """
 
     bytes: int = 1 << 26
@@ -35,8 +35,8 @@ class WireLimits:
 
 DEFAULT_LIMITS = WireLimits()
 INT_BITS = 4096
-CONTAINER = 8
-MACHINE = 64
+# What containers, arrays and handles count as, and tensors and generators.
+CONTAINER, MACHINE = 8, 64
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from . import wire_tags as tag
 from .wire_arrays import carried
 from .wire_bytes import LENGTH, Pen
 from .wire_kinds import (
+    CONTAINER,
     INT_BITS,
     NAME_CHARS,
     TEXT_CHARS,
@@ -120,6 +121,7 @@ def put_device(pen: Pen, value: Any) -> None:
 
 def put_handle(pen: Pen, value: Handle) -> None:
     """Append what stands for an object."""
+    pen.budget.spend(CONTAINER)
     pen.put(LENGTH(tag.HANDLE, value.id))
     pen.put_note(value.kind, NAME_CHARS)
     pen.put_note(value.name, NAME_CHARS)
@@ -128,12 +130,14 @@ def put_handle(pen: Pen, value: Handle) -> None:
 
 def put_callback(pen: Pen, value: Callback) -> None:
     """Append what stands for a function of the judge."""
+    pen.budget.spend(CONTAINER)
     pen.put(LENGTH(tag.CALLBACK, value.id))
     pen.put_note(value.name, NAME_CHARS)
 
 
 def put_raised(pen: Pen, value: Raised) -> None:
     """Append what is told of an exception."""
+    pen.budget.spend(CONTAINER)
     pen.put(_INT(tag.RAISED, -1 if value.line is None else value.line))
     pen.put_note(value.name, NAME_CHARS)
     pen.put_note(value.mro_builtin, NAME_CHARS)

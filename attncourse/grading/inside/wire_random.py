@@ -96,11 +96,11 @@ def _seed_from(plain: Any) -> np.random.SeedSequence:
         return np.random.SeedSequence(0)
     entropy, spawn_key, pool_size, children = _tuple(plain, 4)
     if type(entropy) is tuple:
-        entropy = [_below(part, 1 << 4096) for part in _few(entropy)]
+        entropy = [_below(part, 1 << 512) for part in _few(entropy)]
     elif entropy is not None:
         entropy = _below(entropy, 1 << 4096)
-    if type(pool_size) is not int or not 4 <= pool_size <= 64:
-        raise WireError("a seed's pool must hold 4 to 64 words")
+    if type(pool_size) is not int or not 4 <= pool_size <= 16:
+        raise WireError("a seed's pool must hold 4 to 16 words")
     return np.random.SeedSequence(
         0 if entropy is None else entropy,
         spawn_key=tuple(_below(part, WORD) for part in _few(spawn_key)),
