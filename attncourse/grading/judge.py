@@ -13,7 +13,7 @@ from attncourse.grading.bench import Bench, Tried
 from attncourse.grading.child import Child
 from attncourse.grading.errors import tidied
 from attncourse.grading.model import Job, Judged, Outcome, SourceCell, Step
-from attncourse.grading.names import needs
+from attncourse.grading.names import Needs, needs
 from attncourse.grading.places import OpenChild
 from attncourse.grading.session import Guilt, Session
 
@@ -26,6 +26,7 @@ def judge(
     sandbox_address: str = "",
     open_child: OpenChild | None = None,
     shell: Any = None,
+    wanted: dict[str, Needs] | None = None,
     closed: Sequence[Judged] = (),
     report: Report | None = None,
 ) -> Outcome:
@@ -37,6 +38,7 @@ def judge(
     Parameters
     ----------
     open_child : makes a process; by default one of the sandbox server.
+    wanted : what `names.needs` says of the plan, if that is known.
     closed : what has been judged by a judge that died; not tried again.
     report : is told of each thing done, so that nothing is lost if this
         process dies.
@@ -47,7 +49,8 @@ def judge(
         shell = Shell(visible=True)
     if open_child is None:
         open_child = functools.partial(Child, sandbox_address)
-    at_work = _Judge(job, open_child, shell, report or _unreported)
+    at_work = _Judge(job, open_child, shell, wanted or needs(job.plan))
+    at_work.report = report or _unreported
     at_work.questions |= {each.grade_id: each for each in closed}
     return at_work.outcome()
 
@@ -60,13 +63,17 @@ class _Judge:
     """Runs the notebook twice: to be seen, and with the hidden cases."""
 
     def __init__(
-        self, job: Job, open_child: OpenChild, shell: Any, report: Report
+        self,
+        job: Job,
+        open_child: OpenChild,
+        shell: Any,
+        wanted: dict[str, Needs],
     ) -> None:
         self.job = job
         self.open_child = open_child
         self.shell = shell
-        self.report = report
-        self.needs = needs(job.plan)
+        self.report: Report = _unreported
+        self.needs = wanted
         self.cells = {
             cell.grade_id: cell for cell in job.plan.cells if cell.grade_id
         }

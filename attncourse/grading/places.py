@@ -24,7 +24,6 @@ class Place:
 
     holder: Holder
     callbacks: bool
-    busy: bool = False
     child: Child = field(init=False)
     found: dict[str, Handle] = field(default_factory=dict)
 

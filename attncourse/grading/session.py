@@ -178,11 +178,6 @@ class Session:
             return self._sent(self._aside(), ref, what, args)
 
     def _sent(self, place: Place, ref: Ref, what: str, args: tuple) -> Called:
-        if place.busy:
-            raise ProxyError(
-                "a function of the test must not call the student's code "
-                "while that code calls it"
-            )
         options: dict[str, Any] = {"budget": self.budget}
         if what in ("call", "method", "gradient"):
             options["callbacks"] = place.callbacks
@@ -190,7 +185,6 @@ class Session:
         if ref.fresh and place.callbacks:
             handle = place.fresh(handle)
             ref.place, ref.handle, ref.fresh = place, handle, False
-        place.busy = True
         try:
             return getattr(place.child, what)(handle, *args, **options)
         except Exception:
@@ -198,8 +192,6 @@ class Session:
         except BaseException:  # interrupted in the middle of an answer
             place.child.close()
             raise
-        finally:
-            place.busy = False
 
     def _of(self, ref: Ref) -> Place:
         """Return the process in which an object is to be asked."""
