@@ -17,7 +17,8 @@ from attncourse.grading.model import GradingError, Limits, Plan, SourceCell
 Kind = Literal["test", "answer", "locked", "written", "text", "free"]
 Upstream = Literal["punish", "substitute"]
 NEWEST_SCHEMA = 3
-DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+# With a dot before it, a name is any attribute: ".softmax".
+DOTTED = re.compile(r"\.?[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 SETTINGS = {"limits", "forbids", "upstream"}
 
 

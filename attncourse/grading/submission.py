@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from attncourse.grading import forbidden
 from attncourse.grading.collecting import Submitted, find
 from attncourse.grading.matching import pair
 from attncourse.grading.model import Plan, Script
@@ -18,4 +21,5 @@ def match(plan: Plan, notebook: Notebook) -> Script:
     notebook come the student's own cells, in their order. Every oddity is
     told in a note; a notebook handed in as it was released has none.
     """
-    return place(plan, notebook, pair(plan, notebook))
+    script = place(plan, notebook, pair(plan, notebook))
+    return replace(script, flags=forbidden.find(script, plan))
