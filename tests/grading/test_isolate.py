@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import shutil
@@ -245,8 +246,6 @@ def test_an_abort_ends_only_the_process_itself(prepared, folder):
 
 
 def test_no_signal_can_be_asked_for_by_way_of_a_descriptor(inside):
-    import fcntl
-
     def own():
         parent = os.getppid()
         a, b = socket.socketpair()
@@ -412,8 +411,8 @@ def test_no_capability_is_left(inside):
 
 def test_only_the_descriptors_that_are_kept_stay_open(inside, folder):
     secret = os.open(folder.parent / "secret", os.O_RDONLY)
-    high = os.dup2(secret, 700)
-    kept = os.dup2(secret, 612)
+    high = fcntl.fcntl(secret, fcntl.F_DUPFD, 700)
+    kept = fcntl.fcntl(secret, fcntl.F_DUPFD, 612)
 
     def look():
         found = set()

@@ -152,8 +152,7 @@ class Prepared:
         self.places = _places(paths)
         self.program = seccomp.program()
         self.users = privileges.numbers(paths)
-        alone = os.geteuid() != 0
-        self.nested = alone and works(privileges.nested_user)
+        self.nested = self.users is None and works(privileges.nested_user)
 
     @property
     def storage(self) -> bool:
@@ -197,6 +196,7 @@ def enter(
         rlimits.close_all_but(tuple(keep))
         rlimits.lower(bounds)
         return
+    rlimits.die_first()
     user = _user(prepared, folder)
     if prepared.storage:
         filetree.own_storage(limits.file_bytes, user)

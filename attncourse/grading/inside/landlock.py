@@ -105,12 +105,19 @@ def restrict(
     )
     try:
         rule = _Beneath()
-        where = ctypes.byref(rule)
+        number = ctypes.c_long(linux.LANDLOCK_ADD_RULE)
+        # There are hundreds of rules, and each child adds them all.
+        arguments = (
+            ctypes.c_long(ruleset),
+            ctypes.c_long(_PATH_BENEATH),
+            ctypes.byref(rule),
+            ctypes.c_long(0),
+        )
+        call = linux.LIBC.syscall
         for place in places:
             rule.rights, rule.fd = place.rights & files, place.fd
-            linux.syscall(
-                linux.LANDLOCK_ADD_RULE, ruleset, _PATH_BENEATH, where, 0
-            )
+            if call(number, *arguments) < 0:
+                linux.failed()
         linux.syscall(linux.LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

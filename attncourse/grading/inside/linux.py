@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import platform
+from typing import NoReturn
 
 LINUX = platform.system() == "Linux"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -80,6 +81,11 @@ def mount(
 
 def _checked(result: int) -> int:
     if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        failed()
     return result
+
+
+def failed() -> NoReturn:
+    """Raise the error of the call that was made last."""
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource
@@ -40,8 +41,10 @@ def bounds(limits: Limits) -> dict[str, int]:
     a process may use that escaped the watch. `RLIMIT_NPROC` binds only a
     user who is not root, and counts all that this user runs.
     """
+    addresses, data = _now()
     return {
-        "AS": _address_space() + limits.memory_bytes,
+        "AS": addresses + limits.memory_bytes,
+        "DATA": data + limits.memory_bytes,
         "CPU": math.ceil(60 * limits.cpu_s) + 1,
         "FSIZE": limits.file_bytes,
         "NOFILE": OPEN_FILES,
@@ -71,12 +74,24 @@ def lower(wanted: dict[str, int]) -> None:
                 raise
 
 
-def _address_space() -> int:
+def _now() -> tuple[int, int]:
+    """Return the bytes of addresses, and of its own data, in use."""
     try:
         with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[0]) * resource.getpagesize()
+            pages = statm.read().split()
     except OSError:
-        return 0
+        return 0, 0
+    size = resource.getpagesize()
+    return int(pages[0]) * size, int(pages[5]) * size
+
+
+def die_first() -> None:
+    """Let the kernel end this process first where memory runs out."""
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/self/oom_score_adj", "wb", buffering=0) as score,
+    ):
+        score.write(b"1000")
 
 
 def room_for_descriptors(wanted: int) -> None:

@@ -8,6 +8,7 @@ back on older calls and honest code gets an `OSError`; it never kills.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -187,7 +188,8 @@ class _Rules:
         # Calls in another machine's convention are no calls either.
         unknown = self.of.ERRNO(errno.ENOSYS)
         self.filter.set_attr(self.of.Attr.ACT_BADARCH, unknown)
-        self.filter.set_attr(self.of.Attr.CTL_OPTIMIZE, 2)
+        with contextlib.suppress(OSError):  # since libseccomp 2.5
+            self.filter.set_attr(self.of.Attr.CTL_OPTIMIZE, 2)
         with open(os.memfd_create("seccomp"), "w+b") as file:
             self.filter.export_bpf(file)
             file.seek(0)

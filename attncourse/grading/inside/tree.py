@@ -72,37 +72,68 @@ def without(root: Path, secret: Iterable[Path]) -> Iterator[Path]:
         return
     with os.scandir(root) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
+            path = Path(entry.path)
             if not entry.is_symlink():
-                yield from without(Path(entry.path), secret)
+                yield from without(path, secret)
+            elif path not in secret and not leads_up(path.resolve(), secret):
+                yield path.resolve()
+
+
+def leads_up(path: Path, secret: Iterable[Path]) -> bool:
+    """Whether this is something secret, in it, or above it."""
+    return any(
+        path == each or each in path.parents or path in each.parents
+        for each in secret
+    )
 
 
 def _libraries() -> list[Path]:
     """Return the folders of Python's libraries and packages."""
-    paths = sysconfig.get_paths()
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
     library = sysconfig.get_config_var("LIBDIR") or ""
     return [
-        *(Path(paths[name]) for name in names),
-        *map(Path, _sites()),
+        *_standard(),
+        *_sites(),
         *Path(library).glob("lib*.so*"),
         Path(sys.prefix, "pyvenv.cfg"),
     ]
 
 
-def _sites() -> list[str]:
+def _standard() -> list[Path]:
+    paths = sysconfig.get_paths()
+    return [Path(paths[name]) for name in ("stdlib", "platstdlib")]
+
+
+def _sites() -> list[Path]:
+    """Return the folders into which packages are installed."""
     return [
-        each
+        Path(each)
         for each in (*site.getsitepackages(), *sys.path)
         if Path(each).name in ("site-packages", "dist-packages")
     ]
 
 
+def _everywhere() -> set[Path]:
+    """Return all folders below what is allowed that may hold packages."""
+    names = ("site-packages", "dist-packages")
+    return {
+        *_sites(),
+        *(folder / name for folder in _standard() for name in names),
+        *(
+            found
+            for library in ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+            for name in names
+            for found in Path(library).glob(f"python*/{name}")
+        ),
+    }
+
+
 def _installed(names: set[str]) -> Iterator[Path]:
-    """Yield what pip put there for these packages."""
-    for folder in {each for each in _sites() if Path(each).is_dir()}:
-        for entry in Path(folder).iterdir():
-            if _belongs(entry.name, names):
-                yield entry
+    """Yield what pip put anywhere for these packages."""
+    for folder in _everywhere():
+        if folder.is_dir():
+            for entry in folder.iterdir():
+                if _belongs(entry.name, names):
+                    yield entry
 
 
 def _belongs(entry: str, names: set[str]) -> bool:
