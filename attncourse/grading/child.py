@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from attncourse.grading.crossing import Crossing
 from attncourse.grading.inside import wire
-from attncourse.grading.inside.naming import named
-from attncourse.grading.inside.wire import Callback, Handle
+from attncourse.grading.inside.wire import Handle
 from attncourse.grading.line import Line
 from attncourse.grading.model import Limits
 from attncourse.grading.replies import (
     Budget,
-    CallbackRefused,
     Called,
     ChildLost,
     Described,
@@ -42,10 +41,7 @@ class Child:
         inward: Callable[[Handle], Any] | None = None,
     ) -> None:
         self.limits = limits
-        self._outward = outward
-        self._inward = inward
-        self._functions: dict[int, Callable] = {}
-        self._last = 0
+        self._crossing = Crossing(outward, inward)
         number = seed if isinstance(seed, int) else int(seed, 16)
         self._line = Line(address, limits=limits, visible=visible, seed=number)
 
@@ -236,86 +232,17 @@ class Child:
         or for as long as the child lives.
         """
         budget = budget or Budget(self.limits)
-        mine: dict[int, Callable] = {}
-
-        def outward(value: Any) -> Handle | Callback:
-            return self._sent(value, mine if callbacks else None)
-
         limits = budget.limits
         request["reply_bytes"] = limits.reply_bytes + limits.output_bytes
         request["output_bytes"] = limits.output_bytes
-        try:
-            data = wire.encode(request, handle=outward, limit=1 << 40)
-        except wire.WireError as error:
-            if isinstance(error.__cause__, CallbackRefused):
-                raise error.__cause__ from None
-            raise
-        self._functions.update(mine)
-        try:
-            told = self._line.exchange(
-                data, budget, self._read, self._answer_callback
-            )
-            return self._called(told)
-        finally:
-            if not lasting:
-                for number in mine:
-                    del self._functions[number]
-
-    def _called(self, told: dict[str, Any]) -> Called:
-        """Return an answer of which every part has its type."""
+        with self._crossing.request(
+            request, callbacks=callbacks, lasting=lasting
+        ) as data:
+            told = self._line.exchange(data, budget, self._crossing)
         try:
             return called(told)
         except (ValueError, TypeError, KeyError):
             self._line.unreadable()
-
-    def _sent(
-        self, value: Any, functions: dict[int, Callable] | None
-    ) -> Handle | Callback:
-        """Return what is sent instead of a value that is no plain data."""
-        handle = self._outward(value) if self._outward else None
-        handle = handle or (named(value) if callable(value) else None)
-        if handle is not None:
-            return handle
-        if not callable(value):
-            name = type(value).__name__
-            raise wire.WireError(f"a value of type {name} cannot cross")
-        if functions is None:
-            raise CallbackRefused("an argument of this call is a function")
-        self._last += 1
-        functions[self._last] = value
-        return Callback(self._last, getattr(value, "__name__", "function"))
-
-    def _read(self, data: bytes, limits: wire.WireLimits) -> dict[str, Any]:
-        message = wire.decode(data, resolve=self._received, limits=limits)
-        if type(message) is not dict:
-            raise wire.WireError("an answer must be a dict")
-        return message
-
-    def _received(self, stand_in: Handle | Callback) -> Any:
-        if isinstance(stand_in, Callback):
-            if stand_in.id not in self._functions:
-                raise wire.WireError("a function of the judge must be known")
-            return self._functions[stand_in.id]
-        return self._inward(stand_in) if self._inward else stand_in
-
-    def _answer_callback(self, message: dict[str, Any]) -> bytes:
-        """Call a function of the judge for the child."""
-        function = self._functions.get(message["callback"])
-        if function is None:
-            raise wire.WireError("a function of the judge must be known")
-        args, kwargs = message["args"], message["kwargs"]
-        if type(args) is not tuple or type(kwargs) is not dict:
-            raise wire.WireError("a callback's arguments must be arguments")
-        reply: dict[str, Any]
-        try:
-            reply = {"value": function(*args, **kwargs)}
-        except ChildLost:
-            raise
-        except Exception as error:
-            reply = {"raised": wire.Raised.of(error)}
-        return wire.encode(
-            reply, handle=lambda value: self._sent(value, None), limit=1 << 40
-        )
 
 
 def _calling(

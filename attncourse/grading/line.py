@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from attncourse.grading.crossing import ANY_SIZE, Crossing
 from attncourse.grading.inside import wire
 from attncourse.grading.inside.channel import (
     Channel,
@@ -47,7 +48,8 @@ class Line:
         self.lost: ChildLost | None = None
         self.closed = False
         self._usage = Usage()
-        self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._greeted = False
+        self._control = socket.socket(socket.AF_UNIX)
         self._control.settimeout(START_S)
         request = {
             "limits": limits.to_json(),
@@ -59,12 +61,12 @@ class Line:
         except OSError as error:
             self._control.close()
             raise GradingError(f"{GONE} ({error})") from None
-        self._channel = Channel(data, 1 << 40, watch_s=WATCH_S)
+        self._channel = Channel(data, ANY_SIZE, watch_s=WATCH_S)
 
     def _connect(self, address: str, request: dict) -> socket.socket:
         """Ask for a child; return the socket on which it answers."""
         self._control.connect(address)
-        self._control.send(json.dumps(request).encode())
+        self._control.sendall(json.dumps(request).encode() + b"\n")
         packet, numbers, _, _ = socket.recv_fds(self._control, 1 << 12, 1)
         if not numbers:
             said = json.loads(packet)["refused"] if packet else "no answer"
@@ -75,17 +77,18 @@ class Line:
         self,
         request: bytes,
         budget: Budget,
-        read: Callable[[bytes, wire.WireLimits], dict[str, Any]],
-        answer: Callable[[dict[str, Any]], bytes],
+        crossing: Crossing,
     ) -> dict[str, Any]:
         """Send a request and return the answer.
 
-        Meanwhile the child may ask for callbacks, which `answer` gives;
+        Meanwhile the child may ask for callbacks, which `crossing` answers;
         the time that takes is not the child's. What it took is taken off
         the budget, and told under ``cpu_s`` and ``wall_s``.
         """
         if self.lost is not None:
             raise self.lost
+        if self.closed:
+            raise RuntimeError("a child that was closed cannot be asked")
         self._greet()
         began, cpu = time.monotonic(), self.cpu_s()
         waited = 0.0
@@ -97,11 +100,11 @@ class Line:
             while True:
                 until = began + waited + budget.wall_s
                 frame = self._channel.receive(until - time.monotonic())
-                message = read(frame, wire_limits)
+                message = crossing.read(frame, wire_limits)
                 if "callback" not in message:
                     break
                 start = time.monotonic()
-                reply = answer(message)
+                reply = crossing.answer(message)
                 waited += time.monotonic() - start
                 self._send(reply, start + waited + budget.wall_s)
         except (Late, OverTime):
@@ -121,7 +124,7 @@ class Line:
 
     def _send(self, data: bytes, until: float) -> None:
         """Send bytes, of which the judge alone decides how many."""
-        longest, self._channel.max_bytes = self._channel.max_bytes, 1 << 40
+        longest, self._channel.max_bytes = self._channel.max_bytes, ANY_SIZE
         self._channel.send(data, max(0.1, until - time.monotonic()))
         self._channel.max_bytes = longest
 
@@ -136,7 +139,7 @@ class Line:
 
     def _greet(self) -> None:
         """Wait until the child is shut in; learn its number here."""
-        if self.pid or self.closed:
+        if self._greeted or self.closed:
             return
         data = self._channel.sock
         try:
@@ -149,8 +152,10 @@ class Line:
         if packet[:1] != b"+":
             why = packet[1:].decode(errors="replace") or "it has died"
             raise GradingError(f"a student's process must be shut in: {why}")
-        data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        self.pid = CREDENTIALS.unpack(extra[0][2])[0]
+        self._greeted = True
+        if extra:
+            data.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+            self.pid = CREDENTIALS.unpack(extra[0][2])[0]
 
     def cpu_s(self) -> float:
         """Return the processor time that the child has used so far."""
@@ -170,13 +175,24 @@ class Line:
         return Usage(cpu_s=self.cpu_s())
 
     def close(self) -> Usage:
-        """End the child, and wait until the server has seen it."""
-        if self.closed:
-            return self._usage
-        with contextlib.suppress(OSError):
-            self._control.send(b"end")
-        self._hear_of_its_end()
+        """Let the server end the child; its time so far is kept."""
+        if not self.closed:
+            self._usage = Usage(cpu_s=self.cpu_s())
+            self._hang_up()
         return self._usage
+
+    def end(self) -> Usage:
+        """End the child, and wait until the server has seen it."""
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self._control.send(b"end\n")
+            self._hear_of_its_end()
+        return self._usage
+
+    def _hang_up(self) -> None:
+        self.closed = True
+        self._control.close()
+        self._channel.close()
 
     def _hear_of_its_end(self) -> bool:
         """Wait for the server's report; tell whether it came."""
@@ -185,14 +201,12 @@ class Line:
             self._control.settimeout(END_S)
             self._usage = Usage(**json.loads(self._control.recv(1 << 12)))
             heard = True
-        self.closed = True
-        self._control.close()
-        self._channel.close()
+        self._hang_up()
         return heard
 
     def lose(self, verdict: Lost, says: str) -> NoReturn:
         """End the child, and remember why."""
-        self.close()
+        self.end()
         self.lost = ChildLost(verdict, says, self._usage)
         raise self.lost
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -69,6 +70,8 @@ def _json(value: Any, depth: int) -> Any:
         }
     if type(value) in (list, tuple):
         return [_json(each, depth + 1) for each in value]
+    if type(value) is float and not math.isfinite(value):
+        return None
     if value is None or type(value) in (str, bool, int, float):
         return value
     raise ValueError("an output must be made of JSON's types")

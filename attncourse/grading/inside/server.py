@@ -14,6 +14,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,6 @@ class Forked:
     """A child of this server, and the client that asked for it."""
 
     pid: int
-    pidfd: int
     control: socket.socket
     folder: str
 
@@ -46,8 +46,6 @@ class ForkServer:
         shell: Shell,
         root: str,
     ) -> None:
-        self.listening = listening
-        self.owner = owner
         self.prepared = prepared
         self.shell = shell
         self.folders = folders.Folders(root)
@@ -55,6 +53,7 @@ class ForkServer:
         self.selector = selectors.DefaultSelector()
         self._watch(listening, self._accept)
         self._watch(owner, self._end)
+        self._watch(signals(), self._reap)
 
     def serve(self) -> None:
         """Do what comes, for ever."""
@@ -64,7 +63,7 @@ class ForkServer:
                 if key.fd in self.selector.get_map():
                     key.data(key.fileobj)
 
-    def _watch(self, what: Any, then: Any) -> None:
+    def _watch(self, what: socket.socket, then: Any) -> None:
         self.selector.register(what, selectors.EVENT_READ, then)
 
     def _accept(self, listening: socket.socket) -> None:
@@ -86,30 +85,28 @@ class ForkServer:
             try:
                 self._fork(control, json.loads(packet))
             except (OSError, ValueError, KeyError, TypeError) as error:
-                self._tell(control, {"refused": str(error)})
-        elif forked is not None:
-            kill(forked.pidfd)
-            if not packet:
-                self.selector.unregister(control)
-        else:
-            self.selector.unregister(control)
+                tell(control, {"refused": str(error)})
+            return
+        self.selector.unregister(control)
+        if forked is None:
             control.close()
+        else:
+            os.kill(forked.pid, signal.SIGKILL)
 
     def _fork(self, control: socket.socket, request: dict) -> None:
         ours, theirs = socket.socketpair()
-        # The child's first byte then tells its number as the client sees it.
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        if hasattr(socket, "SO_PASSCRED"):
+            # The first byte then tells the child's number as the client
+            # sees it.
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         folder = self.folders.make()
         pid = os.fork()
         if pid == 0:
             self._become(theirs, folder, request)
         theirs.close()
-        forked = Forked(pid, os.pidfd_open(pid), control, folder)
-        self.children[control.fileno()] = forked
-        self._watch(forked.pidfd, lambda _: self._reap(forked))
+        self.children[control.fileno()] = Forked(pid, control, folder)
         with ours, contextlib.suppress(OSError):
-            said = json.dumps({"pid": pid}).encode()
-            socket.send_fds(control, [said], [ours.fileno()])
+            socket.send_fds(control, [b"{}\n"], [ours.fileno()])
 
     def _become(self, sock: socket.socket, folder: str, request: dict) -> None:
         """Be the child; never come back into the server's loop."""
@@ -127,23 +124,15 @@ class ForkServer:
         finally:
             os._exit(status)
 
-    def _reap(self, forked: Forked, wait: int = os.WNOHANG) -> None:
-        """Take note of a child's end, and clean up after it."""
-        pid, status, used = os.wait4(forked.pid, wait)
-        if not pid:
-            return
-        self.selector.unregister(forked.pidfd)
-        os.close(forked.pidfd)
-        self._tell(
-            forked.control,
-            {
-                "exit": os.WEXITSTATUS(status),
-                "signal": os.WTERMSIG(status) if status & 0x7F else None,
-                "maxrss_bytes": used.ru_maxrss * 1024,
-                "cpu_s": used.ru_utime + used.ru_stime,
-            },
-        )
-        self._forget(forked)
+    def _reap(self, signals: socket.socket) -> None:
+        """Take note of children that have ended, and clean up after them."""
+        with contextlib.suppress(BlockingIOError):
+            signals.recv(1 << 12)
+        for forked in list(self.children.values()):
+            pid, status, used = os.wait4(forked.pid, os.WNOHANG)
+            if pid:
+                tell(forked.control, report(status, used))
+                self._forget(forked)
 
     def _forget(self, forked: Forked) -> None:
         del self.children[forked.control.fileno()]
@@ -153,32 +142,50 @@ class ForkServer:
         with contextlib.suppress(OSError):
             folders.remove(forked.folder)
 
-    def _tell(self, control: socket.socket, what: dict) -> None:
-        with contextlib.suppress(OSError):
-            control.send(json.dumps(what).encode())
-
     def _end(self, owner: socket.socket) -> None:
         """End with the owner, and take the children along."""
-        for forked in list(self.children.values()):
-            kill(forked.pidfd)
-            self._reap(forked, wait=0)
+        for forked in self.children.values():
+            os.kill(forked.pid, signal.SIGKILL)
+            os.waitpid(forked.pid, 0)
         os._exit(0)
 
 
-def kill(pidfd: int) -> None:
-    """Kill a process, if it is still there."""
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+def signals() -> socket.socket:
+    """Return a socket that says when a child has ended."""
+    hear, say = socket.socketpair()
+    hear.setblocking(False)
+    say.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(say.detach(), warn_on_full_buffer=False)
+    return hear
+
+
+def report(status: int, used: Any) -> dict[str, Any]:
+    """Return how a child ended, and what it has used."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "exit": os.WEXITSTATUS(status),
+        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+        "maxrss_bytes": used.ru_maxrss * unit,
+        "cpu_s": used.ru_utime + used.ru_stime,
+    }
+
+
+def tell(whom: socket.socket, what: dict[str, Any]) -> None:
+    """Send a line, if anyone still listens."""
+    with contextlib.suppress(OSError):
+        whom.send(json.dumps(what).encode() + b"\n")
 
 
 def main(owner_fd: int, listening_fd: int) -> None:
     """Prepare everything, tell the owner, and serve."""
     owner = socket.socket(fileno=owner_fd)
-    settings = json.loads(owner.recv(SETTINGS_BYTES))
+    with owner.makefile("rb") as lines:
+        settings = json.loads(lines.readline(SETTINGS_BYTES))
     try:
         prepared, shell, missing = prepare(settings)
     except isolate.IsolationError as error:
-        owner.send(json.dumps({"refused": str(error)}).encode())
+        tell(owner, {"refused": str(error)})
         return
     server = ForkServer(
         socket.socket(fileno=listening_fd),
@@ -189,8 +196,7 @@ def main(owner_fd: int, listening_fd: int) -> None:
     )
     preloading.settle()
     isolation = dataclasses.asdict(prepared.isolation)
-    ready = {"isolation": isolation, "missing": missing}
-    owner.send(json.dumps(ready).encode())
+    tell(owner, {"isolation": isolation, "missing": missing})
     server.serve()
 
 
