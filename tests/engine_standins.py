@@ -70,5 +70,8 @@ class Standin:
     def do_sleep(self, argument):
         time.sleep(float(argument))
 
+    def do_refuse(self, argument):
+        raise GradingError("the judges' server has ended")
+
     def do_fail(self, argument):
         raise RuntimeError("a bug of the grader's own")

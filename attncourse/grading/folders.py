@@ -7,18 +7,18 @@ from pathlib import Path
 
 from attncourse.grading.model import GradingError
 
-STRUCTURE = "{nbgrader_step}/{student_id}/{assignment_id}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """Where a course keeps what, in nbgrader's words and patterns."""
+    """The folders of nbgrader's steps, below one of them or anywhere.
+
+    In each, a submission is in STUDENT/ASSIGNMENT.
+    """
 
     root: Path
     submitted: str = "submitted"
     autograded: str = "autograded"
     feedback: str = "feedback"
-    structure: str = STRUCTURE
 
     def path(self, step: str, student: str, assignment: str) -> Path:
         """Return the folder of one student's assignment at a step."""
@@ -27,8 +27,8 @@ class Folders:
                 raise GradingError(
                     f"a student's name must be a folder's: got {name!r}"
                 )
-        return self.root / self.structure.format(
-            nbgrader_step=getattr(self, step),
-            student_id=student,
-            assignment_id=assignment,
-        )
+        return self.step(step) / student / assignment
+
+    def step(self, step: str) -> Path:
+        """Return the folder of a step of nbgrader's."""
+        return self.root / getattr(self, step)

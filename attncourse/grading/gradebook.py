@@ -33,6 +33,7 @@ TRIES = 5
 
 # What nbgrader's tables have no place for. `submission` is the row of
 # nbgrader's submitted notebook: a record outlives a removed one in vain.
+# `by_hand` is a digest of the people's marks that the feedback tells.
 RECORDS = Table(
     "grading_record",
     MetaData(),
@@ -41,6 +42,7 @@ RECORDS = Table(
     Column("notebook", String(128), primary_key=True),
     Column("submission", String(32), nullable=False),
     Column("content_key", String(64), nullable=False),
+    Column("by_hand", String(64), nullable=False),
     Column("outcome", Text(), nullable=False),
     Column("graded", String(40), nullable=False),
 )

@@ -6,7 +6,13 @@ import base64
 from dataclasses import replace
 from typing import Any
 
-from attncourse.grading import autograded, feedback, rules, submission
+from attncourse.grading import (
+    autograded,
+    feedback,
+    forbidden,
+    rules,
+    submission,
+)
 from attncourse.grading.classdata import Manual
 from attncourse.grading.judging import JudgeServer, grade_job
 from attncourse.grading.model import (
@@ -35,6 +41,7 @@ class Marker:
         try:
             self.judges = JudgeServer(
                 preload=setup.judge_preload,
+                readable=setup.judge_readable,
                 trust_students=setup.trust_students,
             )
         except BaseException:
@@ -55,7 +62,11 @@ class Marker:
         except GradingError as error:
             return Marked(problem=str(error))
         script = submission.match(plan, read)
-        script = replace(script, notes=(*task.notes, *script.notes))
+        script = replace(
+            script,
+            notes=(*task.notes, *script.notes),
+            flags=(*script.flags, *forbidden.find(script, plan)),
+        )
         job = Job(
             student=task.student,
             plan=plan,

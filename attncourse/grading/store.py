@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.utils import parse_utc
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection
 
-from attncourse.grading import enrol, marks, rules
+from attncourse.grading import byhand, enrol, marks, records, rules
 from attncourse.grading.files import Draft
 from attncourse.grading.folders import Folders
-from attncourse.grading.gradebook import RECORDS, Book
+from attncourse.grading.gradebook import Book
 from attncourse.grading.model import Outcome, Plan
-from attncourse.grading.runlog import now
 from attncourse.grading.scores import Score, scores
 
 STAMP = "timestamp.txt"
+NOTHING_GIVEN = byhand.digest((), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class Graded:
     """One notebook of a submission, graded.
 
     `notebook` is what formgrader shows, with nbgrader's metadata; `pages`
-    is the feedback, by the ending of its file, such as ``.html``.
+    is the feedback, by the ending of its file, such as ``.html``, and
+    `by_hand` a digest of the people's marks that it tells.
     """
 
     plan: Plan
@@ -41,6 +42,7 @@ class Graded:
     content_key: str
     notebook: dict[str, Any]
     pages: Mapping[str, str] = field(default_factory=dict)
+    by_hand: str = NOTHING_GIVEN
 
 
 class Store:
@@ -107,18 +109,31 @@ class Store:
             for draft in drafts:
                 draft.discard()
 
+    def rewrite(
+        self, record: Any, pages: Mapping[str, str], by_hand: str
+    ) -> None:
+        """Replace the feedback of a record, and nothing else."""
+        drafts: list[Draft] = []
+        who = record.student, record.assignment, record.notebook
+
+        def work(connection: Connection) -> None:
+            if records.tell(connection, record, by_hand):
+                for draft in drafts:
+                    draft.place()
+
+        try:
+            for ending, page in pages.items():
+                drafts.append(Draft(self.feedback(*who, ending), _bytes(page)))
+            self.book.change(work)
+        finally:
+            for draft in drafts:
+                draft.discard()
+
     def keys(self, assignment: str) -> dict[tuple[str, str], str]:
         """Return content keys of what is graded, by student and notebook."""
-        table, there = RECORDS, marks.SUBMITTED_NOTEBOOK
-        with self.book.reading() as connection:
-            rows = connection.execute(
-                select(table.c.student, table.c.notebook, table.c.content_key)
-                .join(there, there.c.id == table.c.submission)
-                .where(table.c.assignment == assignment)
-            ).all()
         return {
             (row.student, row.notebook): row.content_key
-            for row in rows
+            for row in self.records(assignment)
             if self.autograded(row.student, assignment, row.notebook).exists()
         }
 
@@ -132,23 +147,27 @@ class Store:
             if notebook in (None, row.notebook)
         ]
 
+    def has_records(self) -> bool:
+        """Tell whether anything at all was graded here."""
+        with self.book.reading() as connection:
+            return records.some(connection)
+
     def records(self, assignment: str) -> list[Any]:
         """Return the records of an assignment: a row for each notebook."""
-        table, there = RECORDS, marks.SUBMITTED_NOTEBOOK
         with self.book.reading() as connection:
-            return list(
-                connection.execute(
-                    select(table)
-                    .join(there, there.c.id == table.c.submission)
-                    .where(table.c.assignment == assignment)
-                    .order_by(table.c.student, table.c.notebook)
-                )
-            )
+            return records.of(connection, assignment)
 
     def scores(self, assignment: str) -> list[Score]:
         """Return a row for each student; what is not graded is None."""
         with self.book.reading() as connection:
             return scores(connection, assignment)
+
+    def given(
+        self, assignment: str, notebook: str, student: str | None = None
+    ) -> dict[str, byhand.Given]:
+        """Return people's marks and the late penalty, by student."""
+        with self.book.reading() as connection:
+            return byhand.given(connection, assignment, notebook, student)
 
     def autograded(self, student: str, assignment: str, name: str) -> Path:
         """Return where formgrader looks for a graded notebook."""
@@ -192,20 +211,11 @@ class Store:
     def _is_there(
         self, connection: Connection, parts: Sequence[Graded]
     ) -> bool:
-        table, there = RECORDS, marks.SUBMITTED_NOTEBOOK
         for part in parts:
             who = part.outcome.student, part.plan.assignment
-            found = connection.execute(
-                select(table.c.content_key)
-                .join(there, there.c.id == table.c.submission)
-                .where(
-                    table.c.student == who[0],
-                    table.c.assignment == who[1],
-                    table.c.notebook == part.plan.notebook,
-                )
-            ).scalar()
             file = self.autograded(*who, part.plan.notebook)
-            if found != part.content_key or not file.exists():
+            key = records.key(connection, *who, part.plan.notebook)
+            if key != part.content_key or not file.exists():
                 return False
         return True
 
@@ -228,7 +238,7 @@ class Store:
             marks.write(connection, row, ids, *told)
             if self.penalty:
                 marks.penalise(connection, student, parent, self.penalty)
-            _record(connection, part, row)
+            records.put(connection, part, row)
 
     def _cells(
         self, connection: Connection, plan: Plan, notebook: str
@@ -245,27 +255,6 @@ class Store:
         # The plan is kept with it: its id must stay its own.
         self._wanted[id(plan)] = plan, wanted
         return ids
-
-
-def _record(connection: Connection, part: Graded, row: str) -> None:
-    table = RECORDS
-    named = {
-        "student": part.outcome.student,
-        "assignment": part.plan.assignment,
-        "notebook": part.plan.notebook,
-    }
-    connection.execute(
-        delete(table).where(*(table.c[k] == v for k, v in named.items()))
-    )
-    connection.execute(
-        insert(table).values(
-            **named,
-            submission=row,
-            content_key=part.content_key,
-            outcome=json.dumps(part.outcome.to_json()),
-            graded=now(),
-        )
-    )
 
 
 def _bytes(text: str) -> bytes:

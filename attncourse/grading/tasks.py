@@ -55,5 +55,6 @@ class Setup(Plain):
     silent: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     judge_preload: tuple[str, ...] = ()
+    judge_readable: tuple[str, ...] = ()
     trust_students: bool = False
     marker: str = "attncourse.grading.marking:Marker"

@@ -78,8 +78,8 @@ class Worker:
         wall_s = sum(cell.limits.wall_s for cell in plan.cells)
         told = self._ask(message, SPARE_S + SPARE_FACTOR * wall_s)
         self.known.add(task.plan)
-        if "error" in told:
-            raise GradingError(told["error"])
+        if "failed" in told:
+            raise WorkerLost(told["failed"])
         return Marked.from_json(told)
 
     def _ask(self, message: dict[str, Any], wait_s: float) -> dict[str, Any]:
@@ -149,7 +149,8 @@ def _serve(connection: Connection, marker: Any) -> None:
         try:
             told = marker.mark(task, plans[task.plan]).to_json()
         except GradingError as error:
-            told = {"error": str(error)}
+            # Its servers are of no use any more, and so neither is it.
+            told = {"failed": str(error)}
         connection.send_bytes(json.dumps(told).encode())
 
 

@@ -102,7 +102,7 @@ def test_a_worker_that_dies_is_replaced_and_its_submission_tried_again(
     assert "7" in said[0][1]
 
 
-@pytest.mark.parametrize("what", ["die", "fail"])
+@pytest.mark.parametrize("what", ["die", "fail", "refuse"])
 def test_a_submission_that_no_worker_survives_is_kept_as_crashed(what):
     said = []
     found = graded(
