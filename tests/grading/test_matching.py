@@ -467,7 +467,7 @@ def test_any_change_of_structure_leaves_a_script_that_keeps_its_word(
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.lists(CHANGES, max_size=40), st.booleans())
 def test_many_changes_of_structure_leave_a_script_that_keeps_its_word(
     changes, untouched
