@@ -11,7 +11,9 @@ from typing import Any
 BUILTIN = {
     kind: name
     for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, BaseException)
+    if isinstance(kind, type)
+    and issubclass(kind, BaseException)
+    and kind.__name__ == name
 }
 MESSAGE_CHARS = 2_000
 FRAMES = 24
@@ -47,13 +49,14 @@ def of(
     """
     text = message(error)
     cell, line = place(error, cells)
-    memory = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
+    kind = type(error)  # never `isinstance`, which asks the object itself
+    memory = issubclass(kind, MemoryError) or (
+        issubclass(kind, RuntimeError)
         and any(words in text for words in NO_MEMORY)
     )
     return {
-        "name": str(type(error).__name__)[:200],
-        "builtin": nearest(type(error)),
+        "name": str(kind.__name__)[:200],
+        "builtin": nearest(kind),
         "message": text,
         "cell": cell,
         "line": line,
@@ -66,8 +69,10 @@ def place(
 ) -> tuple[str | None, int | None]:
     """Return the cell and the line in it that the exception passed last."""
     found: tuple[str | None, int | None] = (None, None)
-    if isinstance(error, SyntaxError) and error.filename in cells:
-        return cells[error.filename], error.lineno
+    if type(error) in SYNTAX:
+        file, line = error.filename, error.lineno  # type: ignore[attr-defined]
+        if type(file) is str and type(line) is int and file in cells:
+            return cells[file], line
     step = error.__traceback__
     while step is not None:
         name = step.tb_frame.f_code.co_filename
@@ -83,7 +88,7 @@ def output(error: BaseException, cells: Mapping[str, str]) -> dict[str, Any]:
     name = str(type(error).__name__)[:200]
     lines = ["Traceback (most recent call last):"]
     lines += _frames(error.__traceback__, cells)
-    if isinstance(error, SyntaxError):
+    if type(error) in SYNTAX:
         lines += _syntax(error, cells)
     lines.append(f"{name}: {text}" if text else name)
     return {

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.inputtransformer2 import leading_empty_lines
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Type
@@ -16,6 +17,16 @@ from traitlets.config import Config
 
 from . import failure
 from .outputs import Outputs
+
+
+def keep_empty_lines(lines: list[str]) -> list[str]:
+    """Keep a cell's first lines, so that lines are counted as by students.
+
+    Before a magic, or where the whole cell is indented, they must go.
+    """
+    kept = leading_empty_lines(lines)
+    first = kept[0] if kept else ""
+    return kept if first.startswith(("%%", " ", "\t")) else lines
 
 
 class Compiler(CachingCompiler):
@@ -48,7 +59,7 @@ class Hook(DisplayHook):
 
     def compute_format_data(self, result: Any) -> tuple[dict, dict]:
         """Format the value, unless nobody will see it."""
-        if self.shell.hidden:
+        if self.shell.hidden or self.shell.record.left <= 0:
             return {}, {}
         return super().compute_format_data(result)
 
@@ -127,6 +138,8 @@ class Interactive(InteractiveShell):
         before = sys.modules["__main__"]
         shell = cls.instance(config=settings, record=Outputs(0))
         sys.modules["__main__"] = before
+        cleaning = shell.input_transformer_manager.cleanup_transforms
+        cleaning[cleaning.index(leading_empty_lines)] = keep_empty_lines
         return shell
 
     def init_ipython_dir(self, ipython_dir: str | None) -> None:

@@ -66,7 +66,8 @@ class Outputs:
         self, kind: str, data: dict, metadata: dict | None, **more: Any
     ) -> None:
         """Record an ``execute_result`` or a ``display_data``."""
-        if self.limit <= 0:
+        if self.left <= 0:
+            self.cut = True
             return
         output = {
             "output_type": kind,
