@@ -12,7 +12,7 @@ import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attncourse.grading.lint_rules import RULES, Seen
+from attncourse.grading.lint_rules import RULES, SHELL, Seen
 from attncourse.grading.matching import names
 from attncourse.grading.model import Plan, SourceCell
 from attncourse.grading.syntax import look, tree
@@ -103,7 +103,7 @@ def _cell(
         functions = frozenset()
     seen = Seen(functions=functions, classes=classes)
     seen.learn(module)
-    for node in ast.walk(module):
+    for node in _in_order(module):
         for rule in RULES:
             told = rule(node, seen)
             if told:
@@ -133,25 +133,10 @@ def _unbound(
     module = tree(cell.source)
     if module is None or any(look(c.source).star for c in plan.cells):
         return
-    inner: set[str] = {
-        each.arg for each in ast.walk(module) if isinstance(each, ast.arg)
-    }
-    for each in ast.walk(module):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-            inner.add(each.id)
-        elif isinstance(
-            each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        ) or (isinstance(each, ast.ExceptHandler) and each.name):
-            inner.add(each.name)
-        elif isinstance(each, (ast.Import, ast.ImportFrom)):
-            for alias in each.names:
-                inner.add(alias.asname or alias.name.partition(".")[0])
-    for each in ast.walk(module):
-        if (
-            isinstance(each, ast.Name)
-            and each.id not in inner | bound | GIVEN
-            and each.id not in ("get_ipython", "In", "Out")
-        ):
+    known = bound | GIVEN | SHELL | _inner(module)
+    for each in _in_order(module):
+        if isinstance(each, ast.Name) and each.id not in known:
+            known |= {each.id}
             yield Finding(
                 cell=str(cell.grade_id),
                 line=each.lineno,
@@ -159,3 +144,38 @@ def _unbound(
                 says=f"no cell of the source binds {each.id!r}",
                 advice="let an answer's solution bind what is asked for",
             )
+
+
+def _inner(module: ast.Module) -> set[str]:
+    """Return every name that is bound somewhere in a cell."""
+    found: set[str | None] = set()
+    for each in ast.walk(module):
+        if isinstance(each, ast.arg):
+            found.add(each.arg)
+        elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            found.add(each.id)
+        elif isinstance(
+            each,
+            (
+                ast.FunctionDef,
+                ast.AsyncFunctionDef,
+                ast.ClassDef,
+                ast.ExceptHandler,
+            ),
+        ):
+            found.add(each.name)
+        elif isinstance(each, (ast.Import, ast.ImportFrom)):
+            for alias in each.names:
+                found.add(alias.asname or alias.name.partition(".")[0])
+    return {name for name in found if name}
+
+
+def _in_order(module: ast.Module) -> list[ast.AST]:
+    """Return all nodes, those of upper lines first."""
+    return sorted(
+        ast.walk(module),
+        key=lambda node: (
+            getattr(node, "lineno", 0),
+            getattr(node, "col_offset", 0),
+        ),
+    )

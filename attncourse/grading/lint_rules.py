@@ -8,14 +8,32 @@ from dataclasses import dataclass, field
 Told = tuple[str, str] | None
 # What a proxy of a function knows of it.
 KNOWN_DUNDERS = {"__name__", "__doc__", "__qualname__", "__call__"}
-FILES = {
-    "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
-    "pandas": {"read_csv", "read_excel", "read_json", "read_table"},
-    "os": {"listdir", "stat", "walk", "scandir", "remove"},
-    "path": {"exists", "isfile", "getsize"},
-    "Path": {"read_text", "read_bytes", "exists", "is_file", "glob"},
-}
-FILE_METHODS = frozenset().union(*FILES.values())
+# Of NumPy, pandas, os, os.path and pathlib.
+FILE_METHODS = frozenset(
+    [
+        "load",
+        "loadtxt",
+        "genfromtxt",
+        "fromfile",
+        "memmap",
+        "read_csv",
+        "read_excel",
+        "read_json",
+        "read_table",
+        "listdir",
+        "stat",
+        "walk",
+        "scandir",
+        "remove",
+        "exists",
+        "isfile",
+        "is_file",
+        "getsize",
+        "read_text",
+        "read_bytes",
+        "glob",
+    ]
+)
 SEEDS = {"seed", "manual_seed", "set_seed"}
 SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i"}
 SHARED = {"shares_memory", "may_share_memory"}
@@ -102,6 +120,7 @@ def identity(node: ast.AST, seen: Seen) -> Told:
     """Whether two things are the same cannot be told across processes."""
     advice = "compare values; what crosses is a copy"
     if isinstance(node, ast.Compare):
+        # `is None` and the like are asked of anything.
         plain = [
             side
             for side in (node.left, *node.comparators)
