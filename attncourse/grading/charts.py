@@ -19,7 +19,7 @@ GROUPS = {
     ),
     "missing": ("nothing to grade", ("missing",)),
 }
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 230, 12, 30, 40
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 240, 12, 40, 40
 
 
 def bins(points: Sequence[float], most: float) -> list[tuple[float, int]]:
@@ -54,43 +54,42 @@ def histogram(points: Sequence[float], most: float) -> str:
     scale = (WIDTH - 2 * LEFT) / end
     tall = HEIGHT - TOP - BOTTOM
     floor = HEIGHT - BOTTOM
-    parts = []
+    bars, texts = [], []
     for edge, amount in steps:
         x, span = LEFT + edge * scale, wide * scale
-        size = tall * amount / highest
-        middle = x + span / 2
+        top = floor - tall * amount / highest
+        texts.append(_text(x, floor + 16, number(edge), "quiet"))
         if amount:
-            parts.append(
-                f'<rect class="fill" x="{x + 2:.1f}" '
-                f'y="{floor - size:.1f}" width="{span - 4:.1f}" '
-                f'height="{size:.1f}"/><text x="{middle:.1f}" '
-                f'y="{floor - size - 5:.1f}" text-anchor="middle">'
-                f"{amount}</text>"
+            bars.append(
+                f'<rect class="fill" x="{x + 2:.1f}" y="{top:.1f}" '
+                f'width="{span - 4:.1f}" height="{floor - top:.1f}"/>'
             )
-        parts.append(_tick(x, number(edge)))
-    parts.append(_tick(LEFT + end * scale, number(end)))
-    at = LEFT + median(points) * scale
-    side = "end" if at > WIDTH / 2 else "start"
-    shift = -6 if side == "end" else 6
-    parts.append(
-        f'<line class="axis" x1="{LEFT}" y1="{floor}" '
-        f'x2="{WIDTH - LEFT}" y2="{floor}"/>'
-        f'<line class="middle" x1="{at:.1f}" y1="14" x2="{at:.1f}" '
-        f'y2="{floor}"/><text x="{at + shift:.1f}" y="12" '
-        f'text-anchor="{side}">median {number(median(points))}</text>'
-        f'<text class="quiet" x="{WIDTH / 2}" y="{HEIGHT - 4}" '
-        'text-anchor="middle">points</text>'
+            texts.append(_text(x + span / 2, top - 5, str(amount)))
+    right = LEFT + end * scale
+    texts.append(_text(right, floor + 16, number(end), "quiet"))
+    texts.append(_text(WIDTH / 2, HEIGHT - 4, "points", "quiet"))
+    middle = median(points)
+    at = LEFT + middle * scale
+    # Near an edge its text must not leave the drawing.
+    place = min(max(at, LEFT + 40), WIDTH - 50)
+    texts.append(_text(place, 11, f"median {number(middle)}"))
+    lines = (
+        f'<line class="axis" x1="{LEFT}" y1="{floor}" x2="{right:.1f}" '
+        f'y2="{floor}"/><line class="middle" x1="{at:.1f}" y1="16" '
+        f'x2="{at:.1f}" y2="{floor}"/>'
     )
+    drawn = f"{''.join(bars)}{lines}{''.join(texts)}"
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{_told(steps, wide)}">{"".join(parts)}</svg>'
+        f'aria-label="{_told(steps, wide)}">{drawn}</svg>'
     )
 
 
-def _tick(x: float, text: str) -> str:
+def _text(x: float, y: float, text: str, look: str = "") -> str:
+    kind = f' class="{look}"' if look else ""
     return (
-        f'<text class="quiet" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" '
-        f'text-anchor="middle">{text}</text>'
+        f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="middle">'
+        f"{text}</text>"
     )
 
 

@@ -210,8 +210,11 @@ def nbgrader(
     rows = list(rows)
     body = []
     for row in rows:
-        raw = None if row.score is None else row.score + row.penalty
-        penalty = None if row.score is None else row.penalty
+        graded = row.score is not None
+        # Nothing goes below zero, so a zero hides what it was before.
+        known = graded and (row.score > 0 or not row.penalty)
+        raw = row.score + row.penalty if known else None
+        penalty = row.penalty if graded else None
         about = (row.student, row.last_name, row.first_name, row.email)
         points = (raw, penalty, row.score, row.max_score)
         body.append((assignment, duedate, "", *about, *points))

@@ -13,6 +13,7 @@ from attncourse.grading.pages import (
     named,
     number,
     said,
+    worth,
 )
 from attncourse.grading.sentences import (
     HOW,
@@ -61,10 +62,6 @@ def _start(told: Feedback) -> str:
         return ""
     title = told.cards[first - 1].title
     return f'<p>Look first at <a href="#q{first}">{said(title)}</a>.</p>'
-
-
-def _points(value: float) -> str:
-    return f"{number(value)} {'point' if value == 1 else 'points'}"
 
 
 def _overview(told: Feedback) -> str:
@@ -155,8 +152,8 @@ def _stages(card: Card) -> str:
     for each in stages:
         look = "pass" if each.passed else "fail"
         word = "holds" if each.passed else "does not hold"
-        worth = (
-            f'<span class="num muted">{_points(each.points)}</span>'
+        points = (
+            f'<span class="num muted">{worth(each.points)}</span>'
             if each.points
             else ""
         )
@@ -164,7 +161,7 @@ def _stages(card: Card) -> str:
             f'<li class="{look}"><span class="mark" role="img" '
             f'aria-label="{word}:">{MARKS[look]}</span>'
             f"<span><strong>{said(each.name)}</strong>: "
-            f"{said(each.must)}</span>{worth}</li>"
+            f"{said(each.must)}</span>{points}</li>"
         )
     return (
         f'<h3>It must hold that</h3><ul class="stages">{"".join(items)}</ul>'

@@ -100,6 +100,17 @@ def number(value: float) -> str:
     return "0" if shown == "-0" else shown
 
 
+def worth(value: float) -> str:
+    """Return a number of points and their noun.
+
+    Examples
+    --------
+    >>> worth(1.0), worth(2.5)
+    ('1 point', '2.5 points')
+    """
+    return f"{number(value)} {'point' if value == 1 else 'points'}"
+
+
 def counted(amount: int, one: str, many: str = "") -> str:
     """Return an amount and its noun.
 

@@ -81,9 +81,10 @@ def _header(data: ClassData, tally: Tally) -> str:
 
 def _look(data: ClassData, tally: Tally) -> str:
     parts = [
+        _unheld(tally),
         _unread(data),
         _remarks("Flags", tally.flags),
-        _similar(data),
+        _similar(data, tally),
         _waiting(data),
         _hard(tally),
         _remarks("Notes on notebooks", tally.notes),
@@ -97,6 +98,19 @@ def _look(data: ClassData, tally: Tally) -> str:
     return "<p>Nothing: every submission could be graded.</p>"
 
 
+def _unheld(tally: Tally) -> str:
+    levels = tally.isolation.items()
+    amount = sum(count for level, count in levels if level[:4] == "none")
+    if not amount:
+        return ""
+    return (
+        f"<h3>{counted(amount, 'submission')} ran without isolation</h3>"
+        "<p>Nothing held the students' code: it could have read and "
+        "changed whatever you can. Trust these grades as far as you trust "
+        "the students.</p>"
+    )
+
+
 def _unread(data: ClassData) -> str:
     rows = [row for row in data.rows if row.status == "unreadable"]
     later = [row for row in data.rows if row.status == "not graded"]
@@ -106,9 +120,14 @@ def _unread(data: ClassData) -> str:
             f"<li><bdi>{named(row.student)}</bdi>: {said(row.problem)}</li>"
             for row in rows
         )
+        listed = f"<ul>{items}</ul>"
+        if len(rows) > FEW:
+            listed = (
+                f"<details><summary>Whose, and why</summary>{listed}</details>"
+            )
         parts.append(
             f"<h3>{counted(len(rows), 'submission')} could not be "
-            f"read</h3><ul>{items}</ul>"
+            f"read</h3>{listed}"
         )
     if later:
         parts.append(
@@ -144,16 +163,19 @@ def who(students: Iterable[str]) -> str:
     )
 
 
-def _similar(data: ClassData) -> str:
+def _similar(data: ClassData, tally: Tally) -> str:
     if not data.similar:
         return ""
     pairs = sorted(data.similar, key=lambda each: -each.share)
+    titles = {each.grade_id: each.title for each in tally.questions}
+    for cell in data.plan.tests if data.plan else ():
+        titles |= dict.fromkeys(cell.answers, titles[cell.grade_id or ""])
     rows = "".join(
         f"<tr><td><bdi>{named(each.first)}</bdi></td>"
         f"<td><bdi>{named(each.second)}</bdi></td>"
-        f"<td>{named(each.question)}</td>"
-        f'<td class="num">{each.share:.0%}</td><td>{said(each.says)}</td>'
-        "</tr>"
+        f"<td>{named(titles.get(each.question, each.question))}</td>"
+        f'<td class="num">{each.share:.0%}</td>'
+        f'<td class="wide">{said(each.says)}</td></tr>'
         for each in pairs[:100]
     )
     return (
@@ -207,6 +229,11 @@ def _points(tally: Tally) -> str:
     if not points:
         return "<p>Nobody is graded yet, so there are no points to show.</p>"
     most = tally.max_points
+    if len(points) == 1:
+        return (
+            f"<p>One student is graded, with {number(points[0])} of "
+            f"{number(most)} points.</p>"
+        )
     text = (
         f"<p>{counted(len(points), 'student')}, from {number(points[0])} to "
         f"{number(points[-1])} of {number(most)} points; half of them have "
@@ -219,7 +246,7 @@ def _points(tally: Tally) -> str:
         for edge, amount in charts.bins(points, most)
     )
     return (
-        f"{text}{charts.histogram(points, most)}"
+        f'{text}<div class="scroll">{charts.histogram(points, most)}</div>'
         "<details><summary>The same as a table</summary><table>"
         '<thead><tr><th scope="col" class="num">from</th>'
         '<th scope="col" class="num">students</th></tr></thead>'

@@ -129,8 +129,8 @@ def _mistake(each: Mistake, graded: int) -> str:
     return (
         f'<tr><td class="num"><strong>{amount}</strong> '
         f'<span class="muted">{share:.0%}</span>{drawn}</td>'
-        f"<td>{said(each.says or each.name)}{where}<details><summary>Who "
-        f"</summary><p>{names}</p></details></td>"
+        f'<td class="wide">{said(each.says or each.name)}{where}'
+        f"<details><summary>Who</summary><p>{names}</p></details></td>"
         f"<td>{said(each.question)}</td></tr>"
     )
 
@@ -202,5 +202,5 @@ def _cell(judged: Judged | None) -> str:
     return (
         f'<td class="num {verdict}"><span class="mark" role="img" '
         f'title="{said(title)}" aria-label="{said(title)}">{MARKS[verdict]}'
-        f"</span>{number(judged.points)}</td>"
+        f"</span>\N{NO-BREAK SPACE}{number(judged.points)}</td>"
     )

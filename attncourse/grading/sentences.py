@@ -6,7 +6,7 @@ from collections import Counter
 
 from attncourse.grading import safe
 from attncourse.grading.cards import Card, Feedback
-from attncourse.grading.pages import LABELS, counted, number
+from attncourse.grading.pages import LABELS, counted, number, worth
 
 # Where an outcome brings no sentence of its own.
 MEANINGS = {
@@ -52,7 +52,7 @@ def summary(told: Feedback) -> str:
             "their points are still to come."
         )
     if told.penalty:
-        text += f" {number(told.penalty)} points are taken off for lateness."
+        text += f" Taken off for lateness: {worth(told.penalty)}."
     return text
 
 
@@ -89,9 +89,9 @@ def given_by_hand(card: Card) -> str:
     said = []
     if own.points is not None:
         said.append(
-            f"A person gave {number(own.points)} points here; the test had "
+            f"A person gave {worth(own.points)} here; the test had "
             f"given {number(card.judged.points)}."
         )
     if own.extra:
-        said.append(f"{number(own.extra)} points are extra credit.")
+        said.append(f"Extra credit: {worth(own.extra)}.")
     return " ".join(said)

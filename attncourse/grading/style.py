@@ -55,6 +55,9 @@ TABLES = """
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .4rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
+/* Breaking words anywhere would let columns shrink to a letter. */
+td, th { overflow-wrap: break-word; }
+tbody th { min-width: 9rem; } td.wide { min-width: 12rem; }
 th { font-weight: 600; font-size: .875rem; color: var(--muted); }
 tbody th { color: var(--ink); font-size: 1rem; font-weight: 500; }
 caption { text-align: left; color: var(--muted); padding: 0 0 .5rem; }
@@ -131,12 +134,14 @@ pre.err { border-left: .3rem solid var(--bad); }
 
 CHARTS = """
 svg.bar { display: block; width: 100%; height: .7rem; min-width: 6rem;
-  border-radius: .2rem; }
+  margin: .35rem 0 .2rem; border-radius: .2rem; }
+header > svg.bar { margin: .5rem 0 .9rem; }
 svg .back { fill: var(--line); fill-opacity: .45; }
 svg .pass { fill: var(--good); } svg .partial { fill: var(--part); }
 svg .fail { fill: var(--bad); } svg .missing { fill: var(--muted); }
 svg .fill { fill: var(--blue); }
-svg.plot { display: block; width: 100%; height: auto; max-width: 46rem; }
+svg.plot { display: block; width: 100%; height: auto; max-width: 46rem;
+  min-width: 32rem; }
 svg.plot text { fill: var(--ink); font-size: 12px; stroke: var(--page);
   stroke-width: 3px; stroke-linejoin: round; paint-order: stroke; }
 svg.plot .axis { stroke: var(--muted); stroke-width: 1; }

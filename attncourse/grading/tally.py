@@ -87,7 +87,7 @@ def tally(data: ClassData) -> Tally:
         mistakes=sorted(
             mistakes.values(), key=lambda each: -len(each.students)
         ),
-        flags=_remarks(_flags(data)),
+        flags=_remarks(_flags(data, asked)),
         notes=_remarks(
             (note, row.student)
             for row, outcome in data.graded()
@@ -156,13 +156,15 @@ def share(judged: Judged) -> float:
     return judged.points / judged.max_points
 
 
-def _flags(data: ClassData) -> Iterator[tuple[str, str]]:
+def _flags(
+    data: ClassData, asked: dict[str, Asked]
+) -> Iterator[tuple[str, str]]:
     for row, outcome in data.graded():
         for flag in outcome.flags:
             yield flag, row.student
         for judged in outcome.questions:
             for flag in judged.flags:
-                yield f"{judged.grade_id}: {flag}", row.student
+                yield f"{asked[judged.grade_id].title}: {flag}", row.student
 
 
 def _remarks(found: Iterator[tuple[str, str]]) -> list[Remark]:

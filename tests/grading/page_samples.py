@@ -1,11 +1,12 @@
 """Invented outcomes for the tests of pages: rich, empty and hostile."""
 
 import base64
-import random
 import struct
 import zlib
 
-from attncourse.grading.classdata import ClassData, Manual, Row, Similar
+from grading.page_texts import ANSWERS, GRID, MISTAKES, QUESTIONS, STAGES
+
+from attncourse.grading.classdata import Manual
 from attncourse.grading.model import Judged, Outcome, Plan, SourceCell
 
 LEVEL = (
@@ -13,93 +14,6 @@ LEVEL = (
     "namespaces: user, net, ipc, pid"
 )
 VERDICT_MIME = "application/vnd.attncourse.verdict+json"
-QUESTIONS = {
-    "cache": ("A mask for a ragged cache", 3.0),
-    "weigh": ("Masked weights and their totals", 4.0),
-    "repair": ("Mend a decoder", 2.0),
-    "mean": ("An average over what is real", 2.0),
-    "audit": ("Find out who reads the future", 3.0),
-    "predict": ("What a change would do", 2.0),
-}
-MISTAKES = {
-    "cache": (
-        (
-            "keys_offset",
-            "Your mask aligns the last query with the last key of the "
-            "buffer, but it is the last filled place of each text that "
-            "counts.",
-            'chapter 05_masks, section "ragged caches"',
-        ),
-        (
-            "counts_queries_twice",
-            "Your mask hides one key too many: a query may look at itself.",
-            'chapter 05_masks, section "the diagonal"',
-        ),
-    ),
-    "weigh": (
-        (
-            "over_queries",
-            "Your weights are normalised over the queries, so that each "
-            "column adds up to one; it is each row that must.",
-            'chapter 02_softmax, section "which axis"',
-        ),
-        (
-            "nan_rows",
-            "A query that may look nowhere gets NaN from your function; "
-            "it must get zeros.",
-            'chapter 05_masks, section "rows that see nothing"',
-        ),
-    ),
-    "repair": (
-        (
-            "looks_ahead",
-            "Your decoder still reads the position that it predicts.",
-            'chapter 05_masks, section "the triangle"',
-        ),
-    ),
-}
-STAGES = {
-    "weigh": (
-        ("values", "visible scores become the right weights", 2.0),
-        ("rows", "a row that sees nothing becomes zeros", 1.0),
-        ("extremes", "large scores neither overflow nor vanish", 1.0),
-    ),
-    "cache": (
-        ("shape", "the mask has a row for each new query", 1.0),
-        ("places", "the last filled place of each text is aligned", 2.0),
-    ),
-}
-ANSWERS = {
-    "cache": (
-        "def cache_mask(lengths, *, queries, keys):\n"
-        '    """Return who may look where, for each text."""\n'
-        "    lengths = np.asarray(lengths)\n"
-        "    row = np.arange(queries)[:, None]  # one row a query\n"
-        "    column = np.arange(keys)\n"
-        "    last = lengths[:, None, None] - queries + row\n"
-        "    return column <= last\n"
-    ),
-    "weigh": (
-        "def weigh(scores, mask):\n"
-        "    hidden = np.where(mask, scores, -np.inf)\n"
-        "    shifted = hidden - hidden.max(axis=-2, keepdims=True)\n"
-        "    weights = np.exp(shifted)\n"
-        "    total = weights.sum(axis=-2, keepdims=True)\n"
-        "    return weights / total, np.log(total)\n"
-    ),
-    "repair": (
-        "def step(tokens, state):\n"
-        "    while True:  # until it has settled\n"
-        "        state = state @ tokens\n"
-    ),
-    "mean": (
-        "def mean_loss(losses, real):\n"
-        "    picked = losses[real]\n"
-        "    return picked.sum() / len(picked) / (real.sum() - real.size)\n"
-    ),
-    "audit": "def reads_the_future(decoder):\n    raise NotImplementedError\n",
-    "predict": "def predictions():\n    return {'rise': 'it cannot'}\n",
-}
 
 
 def png(width=3, height=2, colour=b"\x0b\x62\xc4"):
@@ -251,20 +165,6 @@ def judged(name, verdict, points, **more):
     )
 
 
-GRID = (
-    '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Heat '
-    'maps: your matrix beside the expected one" width="190" height="80">'
-    '<text x="0" y="14" font-size="13" fill="currentColor">yours</text>'
-    '<rect x="0" y="22" width="26" height="26" fill="rgb(229,178,127)" '
-    'stroke="#888"/><rect x="26" y="22" width="26" height="26" '
-    'fill="rgb(204,102,0)" stroke="#888"/>'
-    '<text x="100" y="14" font-size="13" fill="currentColor">expected</text>'
-    '<rect x="100" y="22" width="26" height="26" fill="rgb(204,102,0)" '
-    'stroke="#888"/><rect x="126" y="22" width="26" height="26" '
-    'fill="rgb(229,178,127)" stroke="#888"/></svg>'
-)
-
-
 def stream(text, name="stdout"):
     """Return an output of a stream."""
     return {"output_type": "stream", "name": name, "text": text}
@@ -347,108 +247,3 @@ def outcome(student="ada", **more):
 MANUAL = (
     Manual(grade_id="why", max_points=2.0, points=1.5, comment="Well seen."),
 )
-NAMES = (
-    "Ada Amber Bela Bo Cleo Dana Eli Fay Gil Hana Ivo Jun Kim Lea Mio Nia "
-    "Oki Pia Quinn Rosa Sam Tea Uli Vera Wren Xia Yan Zoe"
-)
-FAMILIES = "Adler Bauer Conti Diaz Evans Fischer Garcia Haas Ito Jensen Kaya"
-
-
-def klass(size, seed=7):
-    """Return a class of this size, graded for the most part."""
-    rng = random.Random(seed)
-    rows = tuple(_row(rng, count) for count in range(size))
-    similar = (
-        (
-            Similar(
-                first=rows[1].student,
-                second=rows[3].student,
-                question="weigh-test",
-                share=0.93,
-                says="31 of 34 pieces that only these two have",
-            ),
-        )
-        if size > 4
-        else ()
-    )
-    return ClassData(
-        assignment="05_masks",
-        rows=rows,
-        plan=plan(),
-        similar=similar,
-        made="21 November 2026, 11:00 UTC",
-        isolation=LEVEL,
-    )
-
-
-def _row(rng, count):
-    student = f"s{count + 1:03}"
-    person = {
-        "student": student,
-        "first_name": rng.choice(NAMES.split()),
-        "last_name": rng.choice(FAMILIES.split()),
-        "email": f"{student}@example.org",
-        "lms_user_id": str(40_000 + count),
-    }
-    if count % 23 == 4:
-        return Row(**person, problem="masks.ipynb is not JSON: line 1")
-    if count % 17 == 5:
-        return Row(**person, handed_in=False)
-    if count % 19 == 6:
-        return Row(**person)
-    flags = ("Cell 4 uses numpy.linalg, which cache forbids.",)
-    return Row(
-        **person,
-        feedback=f"feedback/{student}/05_masks/masks.html",
-        manual=(
-            Manual(
-                grade_id="why",
-                max_points=2.0,
-                points=None if count % 3 else 1.5,
-            ),
-        ),
-        outcome=outcome(
-            student,
-            questions=tuple(_question(rng, name) for name in QUESTIONS),
-            flags=flags if count % 11 == 2 else (),
-            notes=(
-                ("The test cell weigh-test was deleted; it was put back.",)
-                if count % 13 == 3
-                else ()
-            ),
-            cpu_s=rng.uniform(0.03, 0.09),
-        ),
-    )
-
-
-def _question(rng, name):
-    most = QUESTIONS[name][1]
-    draw = rng.random()
-    seconds = rng.lognormvariate(-4, 0.8)
-    known = [each[0] for each in MISTAKES.get(name, ())]
-    stages = [each[0] for each in STAGES.get(name, (("right", "", 0),))]
-    if draw < 0.55:
-        return judged(name, "pass", most, seconds=seconds)
-    if draw < 0.72 and len(stages) > 1:
-        return judged(
-            name,
-            "partial",
-            most / 2,
-            told=told(name, stages[1:2], known[1:2]),
-            seconds=seconds,
-        )
-    if draw < 0.88:
-        return judged(
-            name,
-            "fail",
-            0.0,
-            told=told(name, stages, known[:1] if draw < 0.84 else ()),
-            seconds=seconds,
-        )
-    if draw < 0.93:
-        return judged(
-            name, "error", 0.0, told=None, error="ValueError", line=2
-        )
-    if draw < 0.95:
-        return judged(name, "timeout", 0.0, told=None, seconds=4.0)
-    return judged(name, "missing", 0.0, told=None)

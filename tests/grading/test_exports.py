@@ -1,0 +1,163 @@
+"""Tables that other systems import."""
+
+import csv
+import io
+
+import pytest
+from grading.class_samples import klass
+
+from attncourse.grading import exports
+from attncourse.grading.exports import Grade
+from attncourse.grading.model import GradingError
+
+ROWS = (
+    Grade(
+        student="ada",
+        score=8.5,
+        max_score=18.0,
+        first_name="Ada",
+        last_name="Ång",
+        email="ada@example.org",
+        lms_user_id="4001",
+    ),
+    Grade(
+        student="bo",
+        score=0.0,
+        max_score=18.0,
+        email="bo@example.org",
+        lms_user_id="4002",
+        penalty=2.0,
+    ),
+    Grade(
+        student="cy",
+        score=None,
+        max_score=18.0,
+        email="cy@example.org",
+        lms_user_id="4003",
+    ),
+)
+ROSTER = (
+    "\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,"
+    "05_masks (731),Final Score\n"
+    "    Points Possible,,,,,18.0,(read only)\n"
+    '"Ång, Ada",11,4001,ada,Group 1,,\n'
+    '"Bo",12,,bo@uni.example,Group 2,3,\n'
+)
+
+
+def table(sheet):
+    return list(csv.reader(io.StringIO(sheet.text)))
+
+
+def test_canvas_gets_its_columns_and_the_row_of_maxima():
+    head, most, *body = table(exports.canvas(ROWS, assignment="05_masks"))
+    assert head == [*exports.CANVAS, "05_masks"]
+    assert most == ["    Points Possible", "", "", "", "", "18"]
+    assert body == [
+        ["Ång, Ada", "", "4001", "ada", "", "8.5"],
+        ["bo", "", "4002", "bo", "", "0"],
+    ]
+
+
+def test_canvas_takes_names_and_assignment_from_its_own_roster():
+    rows = (*ROWS, Grade(student="dee", score=1.0, max_score=18.0))
+    sheet = exports.canvas(rows, assignment="05_masks", roster=ROSTER)
+    head, _, *body = table(sheet)
+    assert head[-1] == "05_masks (731)"
+    assert body == [["Ång, Ada", "11", "4001", "ada", "Group 1", "8.5"]]
+    assert "Not in the roster, left out: bo, dee." in sheet.notes
+
+
+def test_a_roster_that_is_none_is_refused():
+    with pytest.raises(GradingError, match=r"roster must be Canvas's"):
+        exports.canvas(ROWS, assignment="x", roster="a,b\n1,2\n")
+    with pytest.raises(GradingError, match="got nothing"):
+        exports.canvas(ROWS, assignment="x", roster="\ufeff")
+
+
+def test_no_name_becomes_canvas_row_of_maxima():
+    row = Grade(student="Points Possible", score=1.0, max_score=2.0)
+    *_, last = table(exports.canvas([row], assignment="x"))
+    assert "Points Possible" not in last[0]
+
+
+def test_who_is_not_graded_is_in_no_table_that_could_take_a_grade_away():
+    for sheet in (
+        exports.canvas(ROWS, assignment="x"),
+        exports.moodle(ROWS, assignment="x"),
+    ):
+        assert "cy" not in sheet.text
+        assert any("left out" in note and "cy" in note for note in sheet.notes)
+
+
+@pytest.mark.parametrize(
+    ("by", "head", "key"),
+    [
+        ("username", "Username", "ada"),
+        ("idnumber", "ID number", "4001"),
+        ("email", "Email address", "ada@example.org"),
+    ],
+)
+def test_moodle_gets_one_column_that_tells_who(by, head, key):
+    sheet = exports.moodle(
+        ROWS, assignment="05_masks", by=by, comments={"ada": "x < y"}
+    )
+    heads, first, second = table(sheet)
+    assert heads == [head, "05_masks", "Feedback comments"]
+    assert first == [key, "8.5", "x &lt; y"]
+    assert second[1:] == ["0", ""]
+    assert "The grade item's maximum must be 18." in sheet.notes
+
+
+def test_moodle_gets_no_row_whose_student_is_not_certain():
+    rows = (
+        Grade(student="a", score=1.0, max_score=2.0),
+        Grade(student="b", score=1.0, max_score=2.0, email="same@x.org"),
+        Grade(student="c", score=1.0, max_score=2.0, email="same@x.org"),
+        Grade(student="d", score=1.0, max_score=2.0, email="=1+1"),
+    )
+    sheet = exports.moodle(rows, assignment="x", by="email")
+    assert len(table(sheet)) == 1
+    assert "left out: a, b, c, d." in sheet.notes[0]
+
+
+def test_nbgraders_table_is_empty_where_nothing_is_graded():
+    sheet = exports.nbgrader(ROWS, assignment="05_masks")
+    ada, bo, cy = csv.DictReader(io.StringIO(sheet.text))
+    assert list(ada) == list(exports.NBGRADER)
+    assert (ada["raw_score"], ada["score"]) == ("8.5", "8.5")
+    assert (bo["raw_score"], bo["late_submission_penalty"]) == ("", "2")
+    assert (cy["raw_score"], cy["score"], cy["max_score"]) == ("", "", "18")
+
+
+@pytest.mark.parametrize("export", ["canvas", "moodle", "nbgrader"])
+def test_no_export_starts_a_formula(export):
+    evil = '=HYPERLINK("http://x")'
+    row = Grade(
+        student=evil,
+        score=1.0,
+        max_score=2.0,
+        first_name=evil,
+        last_name=evil,
+        email=evil,
+        lms_user_id=evil,
+    )
+    sheet = getattr(exports, export)([row], assignment=evil)
+    for line in table(sheet):
+        for value in line:
+            assert not value.startswith(tuple("=+-@"))
+
+
+@pytest.mark.parametrize("export", ["canvas", "moodle", "nbgrader"])
+def test_an_empty_class_exports_only_headings(export):
+    sheet = getattr(exports, export)([], assignment="x")
+    assert len(table(sheet)) == (2 if export == "canvas" else 1)
+
+
+def test_a_reports_class_can_be_exported():
+    class_ = klass(60)
+    grades = exports.grades(class_)
+    assert {g.max_score for g in grades} == {18.0}
+    graded = sum(1 for _ in class_.graded())
+    sheet = exports.canvas(grades, assignment="05_masks")
+    assert len(table(sheet)) == 2 + graded
