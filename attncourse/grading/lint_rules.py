@@ -3,100 +3,23 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+
+from attncourse.grading.lint_names import Seen, last_of, root_of
 
 Told = tuple[str, str] | None
 # What a proxy of a function knows of it.
 KNOWN_DUNDERS = {"__name__", "__doc__", "__qualname__", "__call__"}
 # Of NumPy, pandas, os, os.path and pathlib.
-FILE_METHODS = frozenset(
-    [
-        "load",
-        "loadtxt",
-        "genfromtxt",
-        "fromfile",
-        "memmap",
-        "read_csv",
-        "read_excel",
-        "read_json",
-        "read_table",
-        "listdir",
-        "stat",
-        "walk",
-        "scandir",
-        "remove",
-        "exists",
-        "isfile",
-        "is_file",
-        "getsize",
-        "read_text",
-        "read_bytes",
-        "glob",
-    ]
-)
+FILES = """
+load loadtxt genfromtxt fromfile memmap
+read_csv read_excel read_json read_table
+listdir stat walk scandir remove exists isfile getsize
+is_file read_text read_bytes glob
+"""
 SEEDS = {"seed", "manual_seed", "set_seed"}
 SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i"}
 SHARED = {"shares_memory", "may_share_memory"}
 WARNED = {"warns", "assert_warns", "assertWarns", "deprecated_call"}
-
-
-@dataclass
-class Seen:
-    """What the names of a cell are: functions, classes, their objects.
-
-    `results` are names that a student's function or object gave.
-    """
-
-    functions: frozenset[str]
-    classes: frozenset[str]
-    objects: set[str] = field(default_factory=set)
-    results: set[str] = field(default_factory=set)
-
-    @property
-    def things(self) -> set[str]:
-        """Whatever is a proxy in the judge."""
-        return {*self.functions, *self.classes, *self.objects}
-
-    def learn(self, module: ast.Module) -> None:
-        """Follow what is assigned from calls of the student's names."""
-        for node in ast.walk(module):
-            if not isinstance(node, ast.Assign) or not isinstance(
-                node.value, ast.Call
-            ):
-                continue
-            called = _root(node.value.func)
-            whole = isinstance(node.value.func, ast.Name)
-            for target in node.targets:
-                for each in ast.walk(target):
-                    if isinstance(each, ast.Name):
-                        if called in self.classes and whole:
-                            self.objects.add(each.id)
-                        elif called in self.things:
-                            self.results.add(each.id)
-
-    def thing(self, node: ast.AST | None) -> str | None:
-        """Return the name of a proxy that stands bare, or None."""
-        if isinstance(node, ast.Name) and node.id in self.things:
-            return node.id
-        return None
-
-    def gave(self, node: ast.AST) -> bool:
-        """Tell whether an expression came from the student's process."""
-        if isinstance(node, ast.Call):
-            return _root(node.func) in self.things
-        return isinstance(node, ast.Name) and node.id in self.results
-
-
-def _root(node: ast.AST) -> str | None:
-    while isinstance(node, (ast.Attribute, ast.Call, ast.Subscript)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _last(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else None
 
 
 def comparison(node: ast.AST, seen: Seen) -> Told:
@@ -134,7 +57,7 @@ def identity(node: ast.AST, seen: Seen) -> Told:
         ):
             return "`is` is asked of something that was copied", advice
     if isinstance(node, ast.Call):
-        called = _last(node.func)
+        called = last_of(node.func)
         if called in SHARED and any(map(seen.gave, node.args)):
             return "memory is never shared with the student's process", advice
         if called == "id" and any(
@@ -148,7 +71,7 @@ def kind(node: ast.AST, seen: Seen) -> Told:
     """The type of a proxy, or a student's class as a type, is asked for."""
     if not isinstance(node, ast.Call) or not node.args:
         return None
-    called = _last(node.func)
+    called = last_of(node.func)
     first = seen.thing(node.args[0])
     if called in ("isinstance", "issubclass"):
         if first:
@@ -172,7 +95,7 @@ def inspection(node: ast.AST, seen: Seen) -> Told:
     """Source, byte code or internals of a function are looked at."""
     advice = "judge what it returns; forbid calls by `grading: {forbids: []}`"
     if isinstance(node, ast.Call) and node.args:
-        called = _last(node.func) or ""
+        called = last_of(node.func) or ""
         name = seen.thing(node.args[0])
         if name and (called.startswith("getsource") or called == "dis"):
             return f"the source of {name!r} is not here", advice
@@ -195,12 +118,12 @@ def patching(node: ast.AST, seen: Seen) -> Told:
     elif isinstance(node, ast.Attribute) and isinstance(
         node.ctx, (ast.Store, ast.Del)
     ):
-        root = _root(node)
+        root = root_of(node)
         if root not in seen.objects and not _own(root):
             return f"{root}.{node.attr} is replaced, here only", advice
     elif isinstance(node, ast.Call):
-        called = _last(node.func)
-        root = _root(node.func)
+        called = last_of(node.func)
+        root = root_of(node.func)
         if called in ("patch", "setattr", "delattr") and (
             root in ("mock", "patch", "monkeypatch", "unittest", called)
         ):
@@ -225,7 +148,7 @@ def shell(node: ast.AST, seen: Seen) -> Told:
         # Where a test only removes a name of its own, all is well.
         asked = [] if isinstance(node.ctx, ast.Del) else [node.value]
     for each in asked:
-        called = _last(each.func) if isinstance(each, ast.Call) else None
+        called = last_of(each.func) if isinstance(each, ast.Call) else None
         if called in ("globals", "locals", "dir"):
             return f"{called}() lists the judge's names", advice
     return None
@@ -234,8 +157,10 @@ def shell(node: ast.AST, seen: Seen) -> Told:
 def files(node: ast.AST, seen: Seen) -> Told:
     """A file is read, which may be one that the student wrote."""
     if isinstance(node, ast.Call):
-        called = _last(node.func)
-        known = isinstance(node.func, ast.Attribute) and called in FILE_METHODS
+        called = last_of(node.func)
+        known = (
+            isinstance(node.func, ast.Attribute) and called in FILES.split()
+        )
         if known or (called == "open" and isinstance(node.func, ast.Name)):
             return (
                 f"{called} reads a file, and the student's are not here",
@@ -246,7 +171,7 @@ def files(node: ast.AST, seen: Seen) -> Told:
 
 def randomness(node: ast.AST, seen: Seen) -> Told:
     """A seed set here is not set in the student's process."""
-    if isinstance(node, ast.Call) and _last(node.func) in SEEDS:
+    if isinstance(node, ast.Call) and last_of(node.func) in SEEDS:
         return (
             "the student's process does not share this seed",
             "pass a generator, such as np.random.default_rng(0)",
@@ -256,7 +181,7 @@ def randomness(node: ast.AST, seen: Seen) -> Told:
 
 def warning(node: ast.AST, seen: Seen) -> Told:
     """Warnings stay in the student's process."""
-    if isinstance(node, ast.Call) and _last(node.func) in WARNED:
+    if isinstance(node, ast.Call) and last_of(node.func) in WARNED:
         return "a student's warnings do not cross", "ask for an exception"
     return None
 
@@ -265,7 +190,7 @@ def protocol(node: ast.AST, seen: Seen) -> Told:
     """An object is used as a number, a text or a container."""
     name = None
     if isinstance(node, ast.Call) and len(node.args) == 1:
-        asked = _last(node.func)
+        asked = last_of(node.func)
         if isinstance(node.func, ast.Name) and asked in (
             *("len", "iter", "list", "tuple", "set", "dict", "sorted", "sum"),
             *("str", "repr", "bool", "float", "int", "hash", "next", "abs"),
