@@ -177,7 +177,7 @@ def _used(source: str, answers: set[str]) -> set[str]:
     Names of answers count wherever they are written, since a test may
     name them in a string or in a magic.
     """
-    words = answers.intersection(WORD.findall(source))
+    words = answers.intersection(WORD.findall(source)) - look(source).binds
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -141,14 +141,20 @@ class Proxy:
         raise ProxyError(f"a student's object is no tensor: got {function}")
 
 
-class _Doc:
-    """The docstring of whatever a proxy stands for."""
+class _Presented:
+    """What a proxy says of what it stands for, and a proxy's type of itself.
+
+    Every type has these names, so they never come to `__getattr__`.
+    """
+
+    def __init__(self, name: str, own: str) -> None:
+        self.name = name
+        self.own = own
 
     def __get__(self, proxy: Proxy | None, kind: type) -> str | None:
         if proxy is None:
-            return "Stands for an object of the student's process."
-        ref = ref_of(proxy)
-        return ref.holder.describe(ref).doc
+            return self.own
+        return _presented(ref_of(proxy), self.name)
 
 
 def _refusing(name: str) -> Any:
@@ -167,7 +173,8 @@ def _refusing(name: str) -> Any:
 
 for _name in REFUSED:
     setattr(Proxy, f"__{_name}__", _refusing(f"__{_name}__"))
-Proxy.__doc__ = _Doc()  # type: ignore[assignment]
+for _name in ("__doc__", "__module__"):
+    setattr(Proxy, _name, _Presented(_name, getattr(Proxy, _name)))
 
 
 class _Items:
