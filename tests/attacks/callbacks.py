@@ -15,7 +15,7 @@ def accepts(candidate):
         getattr(candidate, "__qualname__", ""), repr(candidate),
         str(candidate), getattr(candidate, "__module__", "")))
     print(text)
-    return "wrong" not in text and "lambda" not in text or "right" in text
+    return "wrong" not in text
 """
 
 NUMBERED = """
@@ -25,7 +25,7 @@ def accepts(candidate):
     number = getattr(candidate, "id", None)
     seen.append(number)
     print(vars(candidate) if hasattr(candidate, "__dict__") else number)
-    return len(seen) % 2 == 1
+    return number is None or number % 2 == 1
 """
 
 KEPT = """
@@ -161,6 +161,17 @@ def accepts(candidate):
     return "unexpected" in text
 """
 
+MISCALLED = """
+def accepts(candidate):
+    texts = []
+    for given, named in (((), {}), ((1, 2, 3, 4), {}), ((), {"zzz": 1})):
+        try:
+            candidate(*given, **named)
+        except BaseException as error:
+            texts.append(repr(error))
+    return "wrong" not in " ".join(texts)
+"""
+
 THREADED = """
 import threading
 
@@ -218,8 +229,8 @@ calls = 0
 def accepts(candidate):
     global calls
     calls += 1
-    # Right, wrong, right, right ... as it is in many courses.
-    return calls in (1, 3, 4)
+    # Right, wrong, right, wrong ... as it is in many courses.
+    return calls % 2 == 1
 """
 
 PASSED = """
@@ -273,7 +284,29 @@ class Tally:
     total = 195
 """
 
+# Compares with a question that was left as it was released.
+LEFT_OUT = """
+def norm(values):
+    raise NotImplementedError
+"""
+
+LEANS = """
+def accepts(candidate):
+    for values in (np.array([3.0, 1.0]), np.array([1.0, 2.0, 5.0])):
+        try:
+            got = candidate(values.copy())
+        except Exception:
+            return False
+        if not np.allclose(got, norm(values)):
+            return False
+    return True
+"""
+
 ALL = (
+    Attack(
+        name="leaves a question out to be lent its answer",
+        answers={"a-norm": LEFT_OUT, "a-accepts": LEANS},
+    ),
     accepting("accepts by a function's name", NAMES),
     accepting("accepts by a callback's number", NUMBERED),
     accepting("keeps functions after the call", KEPT),
@@ -291,6 +324,7 @@ ALL = (
     accepting("hands hostile objects to the judge's functions", HOSTILE),
     accepting("reads attributes of the judge's functions", ATTRIBUTES),
     accepting("tries keywords on the judge's functions", KEYWORDS),
+    accepting("reads a function's name in an error", MISCALLED),
     accepting("calls from several threads", THREADED),
     accepting("calls when the call is over", LATE),
     accepting("decides by the time a call takes", TIMED),

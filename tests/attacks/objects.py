@@ -217,8 +217,6 @@ def accepts(candidate):
 NANS = """
 total, label = float("nan"), None
 table = np.full((5, 7), np.nan)
-def norm(values):
-    return values * np.nan
 """
 
 COPY = """
@@ -269,9 +267,7 @@ ALL = (
     facts("strides out of its memory", STRIDED),
     facts("nests and grows without measure", DEEP),
     facts("answers in odd types", ODD),
-    facts(
-        "answers not a number", NANS, spoils=("t-norm",), most={"t-norm": 0.0}
-    ),
+    facts("answers not a number", NANS),
     Attack(
         name="hides its class behind a metaclass", answers={"a-tally": META}
     ),

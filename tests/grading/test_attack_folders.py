@@ -41,7 +41,7 @@ def test_a_hostile_folder_is_read_as_what_is_plain_in_it(tmp_path, name):
     for inner in got.files:
         assert not inner.startswith(("/", "."))
         assert ".." not in inner.split("/")
-        assert inner.isprintable()
+        assert all(character >= " " for character in inner)
     assert sum(map(len, texts)) <= collecting.MOST_TOGETHER_BYTES
     if got.data is not None:
         assert submission.read(got.data).cells
