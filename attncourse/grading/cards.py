@@ -124,7 +124,7 @@ def gather(
         own metadata no longer do.
     """
     given = {each.grade_id: each for each in manual}
-    cells = _read(notebook, outcome, _names(script))
+    cells = _read(notebook, outcome, _Names(script, plan))
     cards = tuple(
         _card(judged, cells, plan, given.get(judged.grade_id))
         for judged in outcome.questions
@@ -136,34 +136,45 @@ def gather(
     return Feedback(outcome, cards, written, rest, penalty)
 
 
-def _names(script: Script | None) -> dict[int, str]:
-    steps = script.steps if script else ()
-    return {
-        step.index: step.grade_id
-        for step in steps
-        if step.index is not None and step.grade_id
-    }
+class _Names:
+    """What question each cell of a submission belongs to.
+
+    The match with the plan decides for code. Without one, and for all that
+    is no answer, a cell's own metadata do: whatever claims to be a test
+    or a locked cell is not shown as the student's.
+    """
+
+    def __init__(self, script: Script | None, plan: Plan) -> None:
+        self.matched = script is not None
+        self.kinds = {cell.grade_id: cell.kind for cell in plan.cells}
+        self.found = {
+            step.index: step.grade_id
+            for step in (script.steps if script else ())
+            if step.index is not None and step.grade_id
+        }
+
+    def name(self, place: int, metadata: Any) -> str:
+        own = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+        said = own.get("grade_id") if isinstance(own, dict) else None
+        claimed = said if isinstance(said, str) else ""
+        if self.matched and self.kinds.get(claimed) == "answer":
+            claimed = ""
+        return self.found.get(place) or claimed
 
 
-def _read(
-    notebook: Any, outcome: Outcome, names: dict[int, str]
-) -> list[Cell]:
+def _read(notebook: Any, outcome: Outcome, names: _Names) -> list[Cell]:
     found = []
     listed = notebook.get("cells") if isinstance(notebook, dict) else None
     for place, raw in enumerate(listed if isinstance(listed, list) else ()):
         if not isinstance(raw, dict):
             continue
-        metadata = raw.get("metadata")
-        own = metadata.get("nbgrader") if isinstance(metadata, dict) else {}
-        grade_id = own.get("grade_id") if isinstance(own, dict) else None
         attached = raw.get("attachments")
         found.append(
             Cell(
                 place,
                 "code" if raw.get("cell_type") == "code" else "text",
                 joined_text(raw.get("source")),
-                names.get(place)
-                or (grade_id if isinstance(grade_id, str) else ""),
+                names.name(place, raw.get("metadata")),
                 tuple(outcome.outputs.get(str(place), ())),
                 attached if isinstance(attached, dict) else {},
             )
@@ -194,7 +205,8 @@ def _written(
     cells: list[Cell], plan: Plan, given: dict[str, Manual]
 ) -> Iterator[Written]:
     for cell in plan.cells:
-        if cell.kind != "written" or cell.grade_id is None:
+        by_hand = cell.kind == "written" or cell.grade_id in given
+        if not by_hand or cell.kind == "test" or cell.grade_id is None:
             continue
         answers = [c for c in cells if c.grade_id == cell.grade_id]
         yield Written(

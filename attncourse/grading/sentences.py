@@ -72,11 +72,12 @@ def substituted(card: Card) -> str:
     names = [safe.name(each) for each in card.judged.substituted]
     if not names:
         return ""
-    listed = ", ".join(names)
+    listed = " and ".join(names)
+    are = "is" if len(names) == 1 else "are"
     return (
-        f"This answer builds on {listed}, which is not right yet. So that "
-        "one mistake does not count twice, this question was tried again "
-        f"with the instructor's {listed} in place of yours, and these "
+        f"This answer builds on {listed}, which {are} not right yet. So "
+        "that one mistake does not count twice, this question was tried "
+        f"again with the instructor's {listed} in place of yours, and these "
         "points count."
     )
 

@@ -1,6 +1,5 @@
 """What a student reads, and what no student ever reads."""
 
-import html.parser
 import re
 
 import mistune
@@ -8,34 +7,13 @@ import pytest
 from grading import page_payloads as payloads
 from grading import page_samples as samples
 from grading.page_texts import QUESTIONS
+from grading.page_words import Words
 
 from attncourse.grading import feedback
 from attncourse.grading.classdata import Manual
 from attncourse.grading.model import VERDICTS, Judged, Outcome, Script, Step
 from attncourse.grading.pages import LABELS, MARKS, code
 from attncourse.grading.sentences import MEANINGS
-
-
-class Words(html.parser.HTMLParser):
-    """Collects a page's words, its headings' levels, its ids and links."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.words, self.levels, self.ids, self.links = [], [], [], []
-        self.feed(page.partition("</head>")[2])
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        if re.fullmatch("h[1-6]", tag):
-            self.levels.append(int(tag[1]))
-        if "id" in given:
-            self.ids.append(given["id"])
-        if given.get("href", "").startswith("#"):
-            self.links.append(given["href"][1:])
-
-    def handle_data(self, data):
-        self.words.append(data)
 
 
 def made(form, outcome=None, notebook=None, **more):
@@ -231,6 +209,27 @@ def test_a_notebook_without_metadata_is_matched_by_the_script(form):
     text = made(form, notebook=notebook, script=script)
     part = text.partition("2. Masked weights")[2].partition("3. Mend")[0]
     assert "def weigh" in part
+
+
+@BOTH
+def test_a_full_test_is_not_shown_even_where_a_script_is_given(form):
+    script = Script(steps=(Step(do="cell", grade_id="weigh", index=4),))
+    assert "HIDDEN" not in made(form, script=script)
+
+
+def test_a_cell_that_claims_to_be_anothers_answer_is_not_taken_for_it():
+    notebook = samples.notebook()
+    forged = {"nbgrader": {"grade_id": "cache"}}
+    notebook["cells"].append(
+        {"cell_type": "code", "source": "FORGED", "metadata": forged}
+    )
+    script = Script(steps=(Step(do="cell", grade_id="cache", index=2),))
+    page = feedback.page(
+        samples.outcome(), notebook, samples.plan(), script=script
+    )
+    card = page.partition('id="q1"')[2].partition("</section>")[0]
+    assert "cache_mask" in card
+    assert "FORGED" not in card
 
 
 def test_the_page_names_its_parts_for_a_reader():

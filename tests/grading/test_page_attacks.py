@@ -244,6 +244,9 @@ def test_the_pages_own_style_is_applied_under_its_policy(tmp_path):
     )
     assert "Masked weights" in tree
     assert "Content Security Policy" not in said
+    file.write_text(page.replace("</style>", "p {}</style>"), "utf-8")
+    _, said = opened(file, tmp_path, "--dump-dom", "--enable-logging=stderr")
+    assert "Content Security Policy" in said
 
 
 def test_formgraders_markdown_does_not_act(tmp_path):

@@ -7,7 +7,7 @@ import re
 import pytest
 from grading import page_samples as samples
 from grading.class_samples import klass
-from grading.test_feedback import Words
+from grading.page_words import Words
 
 from attncourse.grading import report
 from attncourse.grading.charts import bins
