@@ -116,6 +116,9 @@ class Bench:
             except KeyError:
                 namespace.pop(name, None)
                 missing.append(name)
+                if name in needs.unknown:
+                    text = f"no cell of the source defines {name}"
+                    self.session.remember(text)
         for name, statement in needs.imports.items():
             if name in namespace:
                 continue

@@ -35,13 +35,15 @@ class Needs:
 
     `fetched` are the student's names. `imports` are names that only
     answers or free cells import, each with its statement: the judge
-    imports them itself, those of `asked` only if the student has. `run` is
-    False for a given cell that nothing in the judge depends on.
+    imports them itself, those of `asked` only if the student has. No cell
+    of the source binds those of `unknown`. `run` is False for a given cell
+    that nothing in the judge depends on.
     """
 
     fetched: tuple[str, ...] = ()
     imports: dict[str, str] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     run: bool = True
 
 
@@ -146,6 +148,7 @@ class _Reader:
             found[grade_id] = Needs(
                 fetched=tuple(sorted(fetched)),
                 imports=imports,
+                unknown=tuple(sorted(fetched - self.owners.keys())),
                 asked=tuple(sorted(imports.keys() - self.free)),
                 run=grade_id in kept,
             )

@@ -1,0 +1,581 @@
+"""A submission is run in the sandbox, and its tests out here."""
+
+import json
+import os
+
+import pytest
+from grading import judge_notebooks as nb
+from grading import judge_servers
+
+from attncourse.checking.result import VERDICT_MIME
+from attncourse.grading import publishing
+from attncourse.grading.child import Child
+from attncourse.grading.inside.shell import Shell
+from attncourse.grading.judge import judge
+from attncourse.grading.model import Limits
+
+MEAN = nb.answer(
+    "def mean(x):\n    ### BEGIN SOLUTION\n    return sum(x) / len(x)\n"
+    "    ### END SOLUTION",
+    "mean",
+)
+MEAN_TEST = nb.check(
+    "assert mean([1, 2]) == 1.5\n"
+    + nb.hidden("assert mean([4.0, 4.0, 7.0]) == 5.0\n"),
+    "mean-test",
+    points=2,
+)
+SPREAD = nb.answer(
+    "def spread(x):\n    ### BEGIN SOLUTION\n"
+    "    return sum((e - mean(x)) ** 2 for e in x) / len(x)\n"
+    "    ### END SOLUTION",
+    "spread",
+)
+SPREAD_TEST = nb.check(
+    "assert spread([1, 1]) == 0\n" + nb.hidden("assert spread([1, 3]) == 1.0"),
+    "spread-test",
+    points=3,
+)
+COURSE = [
+    nb.given("import math\nhalf = 0.5", "setup"),
+    MEAN,
+    MEAN_TEST,
+    nb.cell("print('the mean is', mean([1, 2]))"),
+    SPREAD,
+    SPREAD_TEST,
+]
+
+
+@pytest.fixture(scope="module")
+def shell():
+    return Shell(visible=True)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with judge_servers.sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def run(servers, shell):
+    def run(cells, answers=None, **options):
+        job = nb.job(cells, answers, **options)
+        return judge(job, sandbox_address=servers.address, shell=shell)
+
+    return run
+
+
+@pytest.fixture
+def ask(run):
+    """Return a function that judges a course of one question."""
+
+    def ask(answer, test, *, points=2, given="import math", **options):
+        cells = [
+            nb.given(given, "setup"),
+            nb.answer("### BEGIN SOLUTION\nf = None\n### END SOLUTION", "f"),
+            nb.check(test, "f-test", points=points),
+        ]
+        outcome = run(cells, {"f": answer}, **options)
+        return outcome.questions[0]
+
+    return ask
+
+
+def verdicts(outcome):
+    return [each.verdict for each in outcome.questions]
+
+
+def test_the_instructors_own_answers_earn_every_point(run):
+    outcome = run(COURSE)
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert outcome.points == 5
+    assert outcome.student == "ada"
+    assert outcome.flags == ()
+    assert outcome.outputs["3"][0]["text"] == "the mean is 1.5\n"
+    assert json.loads(json.dumps(outcome.to_json()))
+
+
+def test_a_wrong_answer_fails_and_the_visible_part_says_why(run):
+    outcome = run(COURSE, {"mean": "def mean(x):\n    return 3"})
+    first = outcome.questions[0]
+    assert (first.verdict, first.points) == ("fail", 0)
+    assert first.shown[-1]["ename"] == "AssertionError"
+    assert "mean([1, 2]) == 1.5" in first.shown[-1]["traceback"][0]
+    assert "proxies" not in first.shown[-1]["traceback"][0]
+
+
+def test_a_hidden_failure_shows_nothing_of_the_hidden_test(run):
+    answer = "def mean(x):\n    return 1.5"
+    outcome = run(COURSE, {"mean": answer})
+    first = outcome.questions[0]
+    assert (first.verdict, first.points) == ("fail", 0)
+    assert first.shown == ()
+    assert "5.0" not in json.dumps(outcome.to_json())
+
+
+def test_an_untouched_answer_is_missing(run):
+    outcome = run(
+        [
+            nb.answer(
+                "def f():\n    ### BEGIN SOLUTION\n    return 1\n"
+                "    ### END SOLUTION",
+                "f",
+            ),
+            nb.check("assert f() == 1", "f-test"),
+        ],
+        {
+            "f": "def f():\n    # YOUR CODE HERE\n    raise NotImplementedError()"
+        },
+    )
+    only = outcome.questions[0]
+    assert only.verdict == "missing"
+    assert "still to be written" in only.says
+
+
+def test_a_deleted_answer_is_missing_and_the_rest_is_judged(run):
+    outcome = run(
+        COURSE,
+        {
+            "mean": None,
+            "spread": "def spread(x):\n    return float(len(x) > 2)",
+        },
+    )
+    assert outcome.questions[0].verdict == "missing"
+    assert "mean" in outcome.questions[0].says
+
+
+def test_an_error_of_the_answer_gives_its_built_in_name_and_its_line(ask):
+    found = ask(
+        "class Mine(ValueError):\n    pass\n\n"
+        "def f(x):\n    raise Mine(str(x))",
+        nb.hidden("f(123456789)"),
+    )
+    assert (found.verdict, found.error, found.line) == (
+        "error",
+        "ValueError",
+        5,
+    )
+    assert "123456789" not in json.dumps(found.to_json())
+    assert "Mine" not in json.dumps(found.to_json())
+
+
+def test_a_cell_that_stops_before_the_answer_is_an_error_with_its_line(ask):
+    found = ask("x = 1\ny = x.nothing\ndef f():\n    return 1", "f()")
+    assert (found.verdict, found.error, found.line) == (
+        "error",
+        "AttributeError",
+        2,
+    )
+
+
+def test_a_syntax_error_is_told_with_its_line(ask):
+    found = ask("x = 1\ndef f(:\n    return 1", "f()")
+    assert (found.verdict, found.error, found.line) == (
+        "error",
+        "SyntaxError",
+        2,
+    )
+
+
+POINTS = [
+    ("1.5", 1.5, "partial"),
+    ("2", 2.0, "pass"),
+    ("0", 0.0, "fail"),
+    ("None", 2.0, "pass"),
+    ("'text'", 2.0, "pass"),
+    ("True", 2.0, "pass"),
+    ("1;", 2.0, "pass"),
+    ("2.5", 0.0, "error"),
+    ("-1", 0.0, "error"),
+    ("float('nan')", 0.0, "error"),
+    ("float('inf')", 0.0, "error"),
+]
+
+
+@pytest.mark.parametrize(("source", "points", "verdict"), POINTS)
+def test_the_last_expressions_number_is_the_points(
+    ask, source, points, verdict
+):
+    found = ask("def f():\n    return 1", f"f()\n{source}")
+    assert (found.points, found.verdict) == (points, verdict)
+    assert bool(found.flags) == (verdict == "error")
+
+
+def test_warnings_and_prints_cost_nothing(ask):
+    found = ask(
+        "import warnings, sys\ndef f():\n    warnings.warn('careful')\n"
+        "    print('out')\n    print('err', file=sys.stderr)\n    return 1",
+        "assert f() == 1",
+    )
+    assert found.verdict == "pass"
+    texts = "".join(each.get("text", "") for each in found.shown)
+    assert "out" in texts
+    assert "err" in texts
+
+
+def test_the_visible_part_never_sees_the_seed(ask):
+    found = ask(
+        "def f():\n    return 1",
+        "import os\nprint('GRADING_SEED' in os.environ, f())\n"
+        + nb.hidden(f"assert os.environ['GRADING_SEED'] == {nb.SEED!r}"),
+    )
+    assert found.verdict == "pass"
+    assert found.shown[0]["text"] == "False 1\n"
+    assert "GRADING_SEED" not in os.environ
+
+
+def test_the_students_process_never_sees_the_seed(ask):
+    found = ask(
+        "import os\ndef f():\n    return dict(os.environ)",
+        "print(f())\n"
+        + nb.hidden(f"assert {nb.SEED!r} not in str(f())\nassert f()"),
+    )
+    assert found.verdict == "pass"
+    assert nb.SEED not in json.dumps(found.shown)
+
+
+def test_a_test_that_fails_by_itself_is_the_instructors_business(ask):
+    found = ask(
+        "def f():\n    return 1", nb.hidden("secret = f() - 1\n1 / secret")
+    )
+    assert (found.verdict, found.points) == ("error", 0)
+    assert any(
+        "test itself failed: ZeroDivisionError" in f for f in found.flags
+    )
+    assert "ZeroDivision" not in found.says
+
+
+def test_a_name_that_nobody_defines_is_missing_and_the_instructor_told(ask):
+    found = ask("def f():\n    return 1", nb.hidden("helper(f())"))
+    assert found.verdict == "missing"
+    assert found.flags == ("no cell of the source defines helper",)
+
+
+def test_a_test_that_compares_an_object_itself_is_flagged(ask):
+    found = ask(
+        "class A:\n    def __eq__(self, other):\n        return True\nf = A()",
+        nb.hidden("assert f == 42"),
+    )
+    assert (found.verdict, found.points) == ("error", 0)
+    assert any("must not use __eq__" in flag for flag in found.flags)
+
+
+def told(**fields):
+    data = {VERDICT_MIME: fields}
+    return (
+        f"from IPython.display import display\ndisplay({data!r}, raw=True)\n"
+    )
+
+
+def test_what_a_hidden_test_publishes_is_told(ask):
+    assert publishing.MIME == VERDICT_MIME
+    found = ask(
+        "def f():\n    return 1",
+        nb.hidden(
+            told(
+                verdict="partial",
+                points=1.0,
+                diagnosis=["off-by-one"],
+                line=3,
+                error="ValueError",
+                notes=["because of it"],
+            )
+            + "1.0"
+        ),
+    )
+    assert (found.verdict, found.points) == ("partial", 1.0)
+    assert found.told["diagnosis"] == ["off-by-one"]
+    assert found.told["notes"] == ["because of it"]
+
+
+def test_notes_with_a_students_text_are_not_told(ask):
+    found = ask(
+        "def f(x):\n    return repr(x)",
+        nb.hidden(
+            "import json\nfrom IPython.display import display\n"
+            "secret = 0.123456\n"
+            f"display({{{VERDICT_MIME!r}: {{'verdict': 'fail', 'points': 0.0,"
+            " 'error': f(secret), 'verdict_text': f(secret),"
+            " 'notes': ['order' + ': got ' + f(secret), 'order']}}, raw=True)"
+            "\n0.0"
+        ),
+    )
+    assert found.verdict == "fail"
+    assert found.told["notes"] == ["order"]
+    assert "0.123456" not in json.dumps(found.to_json())
+
+
+def test_a_told_todo_is_missing(ask):
+    found = ask("f = 1", nb.hidden(told(verdict="todo", points=0.0) + "0.0"))
+    assert found.verdict == "missing"
+
+
+ENDS = [
+    ("while True:\n        pass", "timeout"),
+    ("import os; os._exit(0)", "crashed"),
+    ("return bytearray(1 << 40)", "out-of-memory"),
+    ("import ctypes; ctypes.string_at(0)", "crashed"),
+]
+
+
+@pytest.mark.parametrize(("body", "verdict"), ENDS)
+def test_a_call_that_ends_its_process_costs_that_question_only(
+    run, body, verdict
+):
+    outcome = run(
+        COURSE,
+        {
+            "mean": f"def mean(x):\n    {body}",
+            "spread": "def spread(x):\n"
+            "    m = sum(x) / len(x)\n"
+            "    return sum((e - m) ** 2 for e in x) / len(x)",
+        },
+    )
+    assert verdicts(outcome) == [verdict, "pass"]
+    assert outcome.questions[0].points == 0
+    assert outcome.questions[0].says.endswith(".")
+
+
+def test_a_top_level_loop_leaves_what_was_defined_before_it(run):
+    answer = (
+        "def mean(x):\n    return sum(x) / len(x)\n\nwhile True:\n    pass"
+    )
+    outcome = run(COURSE, {"mean": answer})
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert "did not come to its end" in outcome.questions[0].says
+    assert outcome.outputs["1"][-1]["ename"] == "timeout"
+    assert any("cell 2 was stopped" in note for note in outcome.notes)
+
+
+def test_a_cell_that_runs_away_before_its_answer_times_out(run):
+    outcome = run(COURSE, {"mean": "while True:\n    pass\nmean = max"})
+    assert verdicts(outcome)[0] == "timeout"
+
+
+def test_a_later_cell_that_exits_costs_nothing_before_or_after(run):
+    outcome = run(COURSE, extra=[("mean-test", "import os\nos._exit(3)")])
+    assert verdicts(outcome) == ["pass", "pass"]
+
+
+def test_an_import_that_is_not_there_costs_its_own_question(run):
+    answer = "import no_such_thing\ndef mean(x):\n    return 1"
+    spread = "def spread(x):\n    return float(x[0] != x[1])"
+    outcome = run(COURSE, {"mean": answer, "spread": spread})
+    first = outcome.questions[0]
+    assert (first.verdict, first.error, first.line) == (
+        "error",
+        "ModuleNotFoundError",
+        1,
+    )
+    assert verdicts(outcome)[1] == "pass"
+
+
+def test_input_and_deep_recursion_are_ordinary_errors(ask):
+    found = ask("def f():\n    return input()", nb.hidden("f()"))
+    assert (found.verdict, found.error) == ("error", "RuntimeError")
+    found = ask("def f():\n    return f()", nb.hidden("f()"))
+    assert (found.verdict, found.error) == ("error", "RecursionError")
+
+
+def test_a_flood_of_output_is_cut(ask):
+    limits = Limits(cpu_s=5.0, output_bytes=10_000)
+    found = ask(
+        "def f():\n    print('x' * 10_000_000)\n    return 1",
+        "assert f() == 1",
+        limits=limits,
+    )
+    assert found.verdict == "pass"
+    assert len(json.dumps(found.shown)) < 40_000
+
+
+def test_upstream_mistakes_are_not_punished_twice(run):
+    outcome = run(COURSE, {"mean": "def mean(x):\n    return sum(x)"})
+    assert verdicts(outcome) == ["fail", "pass"]
+    second = outcome.questions[1]
+    assert second.points == 3
+    assert second.substituted == ("mean",)
+    assert "instructor's mean" in second.says
+
+
+def test_upstream_mistakes_are_punished_where_the_unit_says_so(run):
+    answers = {"mean": "def mean(x):\n    return sum(x)"}
+    outcome = run(COURSE, answers, upstream="punish")
+    assert verdicts(outcome) == ["fail", "fail"]
+
+
+def test_a_missing_answer_is_supplied_for_a_later_one(run):
+    outcome = run(COURSE, {"mean": None})
+    assert verdicts(outcome) == ["missing", "pass"]
+    assert outcome.questions[1].substituted == ("mean",)
+
+
+def test_a_wrong_answer_stays_wrong_with_the_right_one_before_it(run):
+    outcome = run(
+        COURSE,
+        {
+            "mean": "def mean(x):\n    return sum(x)",
+            "spread": "def spread(x):\n    return mean(x)",
+        },
+    )
+    assert verdicts(outcome) == ["fail", "fail"]
+    assert outcome.questions[1].substituted == ()
+
+
+def test_an_independent_answer_is_not_tried_twice(servers, shell):
+    asked = []
+
+    def counted(*args, **options):
+        asked.append(options["visible"])
+        return Child(servers.address, *args, **options)
+
+    spread = "def spread(x):\n    return 17"
+    answers = {"mean": "def mean(x):\n    return 17", "spread": spread}
+    judge(nb.job(COURSE, answers), open_child=counted, shell=shell)
+    assert asked == [True, False]
+
+
+def test_an_honest_notebook_needs_two_processes(servers, shell):
+    asked = []
+
+    def counted(*args, **options):
+        asked.append(options["visible"])
+        return Child(servers.address, *args, **options)
+
+    judge(nb.job(COURSE), open_child=counted, shell=shell)
+    assert asked == [True, False]
+
+
+AUDIT = nb.check(
+    nb.hidden(
+        "def right(x):\n    return x + 1\n"
+        "def wrong(x):\n    return x\n"
+        "audit(right)\n"
+        "try:\n    audit(wrong)\n"
+        "except AssertionError:\n    pass\n"
+        "else:\n    raise AssertionError('a wrong one was accepted')"
+    ),
+    "audit-test",
+)
+
+
+def test_a_function_of_the_test_goes_where_nothing_else_is_scored(
+    servers, shell
+):
+    asked = []
+
+    def counted(*args, **options):
+        asked.append(options["visible"])
+        return Child(servers.address, *args, **options)
+
+    audit = "def audit(f):\n    assert f(1) == 2"
+    cells = [nb.answer(audit, "audit"), AUDIT, MEAN, MEAN_TEST]
+    outcome = judge(nb.job(cells), open_child=counted, shell=shell)
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert asked == [True, False, False]
+    asked.clear()
+    cells = [MEAN, MEAN_TEST, nb.answer(audit, "audit"), AUDIT]
+    outcome = judge(nb.job(cells), open_child=counted, shell=shell)
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert asked == [True, False]
+
+
+def test_a_given_cell_runs_on_both_sides(run):
+    cells = [
+        nb.given("def shift(x):\n    return x + 1", "shift"),
+        nb.answer("def f(x):\n    return shift(x)", "f"),
+        nb.check(nb.hidden("assert f(3) == shift(3)"), "f-test"),
+    ]
+    assert verdicts(run(cells)) == ["pass"]
+
+
+def test_a_student_changes_no_given_name_for_the_test(run):
+    cells = [
+        nb.given("def right(x):\n    return x + 1", "right"),
+        nb.answer("def f(x):\n    return right(x)", "f"),
+        nb.check(nb.hidden("assert f(3) == right(3)"), "f-test"),
+    ]
+    cheat = "def right(x):\n    return 0\ndef f(x):\n    return 0"
+    assert verdicts(run(cells, {"f": cheat})) == ["fail"]
+
+
+def test_a_judge_that_takes_over_tries_nothing_again(servers, shell):
+    job = nb.job(COURSE, {"mean": "def mean(x):\n    return 0"})
+    once = judge(job, sandbox_address=servers.address, shell=shell)
+    kept = once.questions[0]
+    again = judge(
+        nb.job(COURSE),
+        sandbox_address=servers.address,
+        shell=shell,
+        closed=[kept],
+    )
+    assert again.questions[0] == kept
+    assert again.questions[1].verdict == "pass"
+
+
+def test_everything_done_is_reported_as_it_is_done(servers, shell):
+    heard = []
+    judge(
+        nb.job(COURSE),
+        sandbox_address=servers.address,
+        shell=shell,
+        report=lambda what, data: heard.append(what),
+    )
+    assert heard == [
+        *("at", "at", "outputs"),
+        *("at", "judged", "at", "judged"),
+    ]
+
+
+def test_files_beside_the_notebook_are_beside_it(servers, shell):
+    import base64
+    import dataclasses
+
+    answer = "import helper\ndef mean(x):\n    return helper.mean(x)"
+    helper = b"def mean(x):\n    return sum(x) / len(x)\n"
+    job = dataclasses.replace(
+        nb.job(COURSE, {"mean": answer}),
+        files={"helper.py": base64.b64encode(helper).decode()},
+    )
+    outcome = judge(job, sandbox_address=servers.address, shell=shell)
+    assert verdicts(outcome) == ["pass", "pass"]
+
+
+def test_the_same_job_is_judged_the_same(run):
+    def without_times(outcome):
+        questions = [
+            {**each.to_json(), "seconds": 0} for each in outcome.questions
+        ]
+        return questions, outcome.outputs, outcome.notes, outcome.flags
+
+    answers = {
+        "mean": "import random\ndef mean(x):\n    return random.random()"
+    }
+    cells = [*COURSE, nb.cell("import numpy as np\nnp.random.rand()")]
+    assert without_times(run(cells, answers)) == without_times(
+        run(cells, answers)
+    )
+
+
+def test_an_endless_answer_in_the_visible_part_is_tried_once(servers, shell):
+    asked = []
+
+    def counted(*args, **options):
+        asked.append(options["visible"])
+        return Child(servers.address, *args, **options)
+
+    answers = {"spread": "def spread(x):\n    while True:\n        pass"}
+    outcome = judge(nb.job(COURSE, answers), open_child=counted, shell=shell)
+    assert verdicts(outcome) == ["pass", "timeout"]
+    assert asked == [True, False]
+
+
+def test_no_line_is_told_that_the_students_cells_do_not_have(ask):
+    found = ask(
+        "def f(x):\n"
+        "    code = compile('\\n' * int(x) + 'raise ValueError', "
+        "f.__code__.co_filename, 'exec')\n"
+        "    exec(code)",
+        nb.hidden("f(12345)"),
+    )
+    assert (found.verdict, found.line) in [("error", None), ("error", 3)]
