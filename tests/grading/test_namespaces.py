@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from confined import needs_isolation, needs_namespaces
+from confined import forked, needs_isolation, needs_namespaces, outcome
+
+from attncourse.grading.inside import linux, namespaces
 
 pytestmark = needs_isolation
 HERE = Path(__file__).parent
@@ -29,6 +31,7 @@ def folder():
     (own / "helper.py").write_text("ANSWER = 42\n")
     (own / "data").mkdir()
     (own / "data" / "a.txt").write_text("text")
+    (own / "big").write_bytes(bytes(5 << 20))  # more than may be written
     (own / "link").symlink_to("/etc/passwd")
     yield own
     shutil.rmtree(base)
@@ -171,10 +174,10 @@ def test_namespaces_hide_everything_else(folder, user):
     names = (["user"] if user != "root" or os.getuid() else []) + [*ALL]
     assert told["level"].endswith(f"namespaces: {', '.join(names)}")
     kept, inner, text, at = told["own_folder"]
-    assert kept == ["data", "helper.py"]  # the link is not copied
+    assert kept == ["big", "data", "helper.py"]  # the link is not copied
     assert (inner, text, at) == (["a.txt"], "ANSWER = 42\n", "xxx")
     written, error, number = told["fills_the_disk"]
-    assert written <= 4 << 20
+    assert 0 < written <= 4 << 20
     assert (error, number) == ("OSError", 28)
     assert 1 <= told["starts_threads"] <= 12
     assert {
@@ -198,6 +201,45 @@ def test_what_is_written_inside_is_gone_with_the_child(folder):
     served(folder, [own_folder])
     assert not (folder / "new").exists()
     assert not (folder.parent / ".root").exists()
+
+
+@needs_namespaces(*ALL)
+def test_a_folder_below_what_is_visible_can_be_written(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (tmp_path / "seen").write_text("text")
+
+    def look(_):
+        names = namespaces.enter_namespaces([tmp_path], own)
+        (own / "new").touch()
+        return [
+            names,
+            (tmp_path / "seen").read_text(),
+            outcome((tmp_path / "other").touch),
+            sorted(os.listdir(tmp_path)),
+        ]
+
+    told = forked(look)
+    assert told.error is None, told.error
+    names, text, other, listed = told.value
+    assert names[-1] == "mount"
+    assert (text, other, listed) == ("text", "OSError", ["own", "seen"])
+    assert os.listdir(own) == ["new"]
+
+
+@needs_namespaces(*ALL)
+def test_a_tree_that_cannot_be_replaced_is_left_as_it_was(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(linux, "PIVOT_ROOT", None)
+
+    def look(_):
+        names = namespaces.enter_namespaces([], tmp_path)
+        return names, os.path.exists("/etc/passwd"), os.listdir(tmp_path)
+
+    names, there, left = forked(look).value
+    assert "mount" not in names
+    assert (there, left) == (True, [])
 
 
 def waits():

@@ -13,6 +13,7 @@ from . import linux
 
 _BIND = 1 << 12
 _WITH_MOUNTS = 1 << 14
+_NOT_TO_BE_BOUND = 1 << 17  # the new tree is not to show itself
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_RUNNING = 1, 2, 4, 8
 _RECURSIVE = 0x8000
 _DETACH = 2
@@ -30,49 +31,71 @@ def replace(
     folder = Path(os.path.abspath(folder))
     root = folder / ".root"
     root.mkdir(exist_ok=True)
-    linux.mount("tmpfs", str(root), "tmpfs", 2, "size=1m,mode=755")
-    # Libraries want a place for temporary files when they are loaded.
-    (root / "tmp").mkdir()
-    linux.mount("tmpfs", str(root / "tmp"), "tmpfs", 2 | 4, _TEMPORARY)
-    show(folder, root, 0)
-    for path in sorted(Path(each) for each in visible):
-        if path.exists() and path.is_absolute():
-            show(path, root)
-    show(Path(os.devnull), root)
-    _processes(root, fresh=fresh_proc)
-    os.chdir(root)
-    linux.syscall(linux.PIVOT_ROOT, b".", b".")
+    try:
+        _build(root, visible, folder, fresh_proc)
+        os.chdir(root)
+        linux.syscall(linux.PIVOT_ROOT, b".", b".")
+    except OSError:
+        os.chdir(folder)
+        linux.LIBC.umount2(os.fsencode(root), _DETACH)
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            root.rmdir()
     linux.LIBC.umount2(b".", _DETACH)
     os.chdir("/")
-    (folder / ".root").rmdir()
-    _allow(Path("/"), _READ_ONLY | _NO_SUID | _NO_DEVICES, flags=0)
+    with contextlib.suppress(OSError):
+        root.rmdir()  # the same place, as this tree shows it
 
 
-def show(path: Path, root: Path, deep: int = _WITH_MOUNTS) -> None:
+def _build(
+    root: Path,
+    visible: Iterable[str | os.PathLike],
+    folder: Path,
+    fresh_proc: bool,
+) -> None:
+    """Put the new tree together below `root`."""
+    linux.mount("tmpfs", str(root), "tmpfs", _NO_SUID, "size=1m,mode=755")
+    linux.mount("none", str(root), "", _NOT_TO_BE_BOUND)
+    # Libraries want a place for temporary files when they are loaded.
+    (root / "tmp").mkdir()
+    harmless = _NO_SUID | _NO_DEVICES
+    linux.mount("tmpfs", str(root / "tmp"), "tmpfs", harmless, _TEMPORARY)
+    # What is above comes first, and then shows what is below it, too.
+    for path in sorted(Path(each) for each in visible):
+        if path.exists() and path.is_absolute():
+            _show(path, root)
+    _show(Path(os.devnull), root)
+    _processes(root, fresh=fresh_proc)
+    _show(folder, root, to_write=True)
+    _allow(root, _READ_ONLY | harmless, flags=0)
+
+
+def _show(path: Path, root: Path, *, to_write: bool = False) -> None:
     """Bind `path` below `root`, with the links that lead to it."""
     here = Path("/")
     for k, part in enumerate(path.parts[1:], 1):
-        step = here / part
-        copy = _below(root, step)
-        if step.is_symlink():
+        here, above = here / part, here
+        copy = _below(root, here)
+        if here.is_symlink():
             if not os.path.lexists(copy):
-                copy.symlink_to(os.readlink(step))
-            target = here / os.readlink(step)
-            rest = Path(*path.parts[k + 1 :])
-            show(Path(os.path.normpath(target / rest)), root, deep)
-            return
-        here = step
+                copy.symlink_to(os.readlink(here))
+            rest = Path(os.readlink(here), *path.parts[k + 1 :])
+            led = Path(os.path.normpath(above / rest))
+            return _show(led, root, to_write=to_write)
         if here != path:
             copy.mkdir(exist_ok=True)
-    if copy.exists():  # as part of what was shown before
-        return
+    if copy.exists() and not to_write:  # below what was shown before
+        return None
     if path.is_dir():
-        copy.mkdir()
+        copy.mkdir(exist_ok=True)
     else:
         copy.touch()
+    deep = 0 if to_write else _WITH_MOUNTS
     linux.mount(str(path), str(copy), "", _BIND | deep)
     if deep and path.is_dir():
         _allow(copy, _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    return None
 
 
 def own_storage(size_bytes: int, user: int) -> None:
@@ -83,6 +106,7 @@ def own_storage(size_bytes: int, user: int) -> None:
     """
     here = os.getcwd()
     before = os.open(here, os.O_RDONLY | os.O_DIRECTORY)
+    size_bytes += _size(here)
     linux.unshare(linux.NEW_MOUNTS)
     options = f"size={size_bytes},nr_inodes=10000,mode=700,uid={user}"
     flags = _NO_SUID | _NO_DEVICES | _NO_RUNNING
@@ -90,6 +114,15 @@ def own_storage(size_bytes: int, user: int) -> None:
     os.chdir(here)
     _copy(before, ".", user)
     os.close(before)
+
+
+def _size(path: str) -> int:
+    """Return the bytes that a copy of this folder takes."""
+    return sum(
+        -(-os.lstat(os.path.join(folder, name)).st_size // 4096) * 4096
+        for folder, _, files in os.walk(path)
+        for name in files
+    )
 
 
 def give_to(path: str, user: int) -> None:

@@ -86,16 +86,14 @@ def available() -> Isolation:
     elif not works(_shut_everything):
         missing.append("Landlock does not hold what it should")
         abi = 0
-    why = seccomp.why_missing()
-    if why is None and not works(_fork_under_seccomp):
-        why = "a program cannot be loaded, or does not hold"
+    why = _no_seccomp()
     if why:
         missing.append(f"seccomp is missing: {why}")
     return Isolation(abi, why is None, namespaces.possible(), tuple(missing))
 
 
 def enter_namespaces(
-    visible: Iterable[str | os.PathLike], folder: str | os.PathLike
+    visible: Iterable[str | Path], folder: str | os.PathLike
 ) -> tuple[str, ...]:
     """Call `namespaces.enter_namespaces`, first thing in a server."""
     available()  # finds libraries while the whole file tree is there
@@ -112,9 +110,23 @@ def _shut_everything() -> None:
     raise IsolationError
 
 
-def _fork_under_seccomp() -> None:
+def _no_seccomp() -> str | None:
+    """Return why system calls cannot be withheld here, or None."""
+    why = seccomp.why_missing()
+    if why:
+        return why
+    try:
+        program = seccomp.program()
+    except OSError as error:
+        return f"libseccomp cannot write a program: {error}"
+    if works(functools.partial(_fork_under_seccomp, program)):
+        return None
+    return "a program cannot be loaded, or does not hold"
+
+
+def _fork_under_seccomp(program: bytes) -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    seccomp.install(seccomp.program())
+    seccomp.install(program)
     try:
         os.fork()
     except PermissionError:
@@ -193,6 +205,8 @@ def enter(
     os.chdir(folder)
     bounds = rlimits.bounds(limits)
     if not prepared.isolation.complete:
+        with contextlib.suppress(OSError):
+            privileges.keep_to_itself()
         rlimits.close_all_but(tuple(keep))
         rlimits.lower(bounds)
         return

@@ -42,6 +42,7 @@ OWN = (
 _ON_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _VERSION = 1  # flag of landlock_create_ruleset
 _PATH_BENEATH = 1
+_NO_LOG = 1  # nobody is to fill the system's log with refusals
 
 
 class _Ruleset(ctypes.Structure):
@@ -118,6 +119,7 @@ def restrict(
             rule.rights, rule.fd = place.rights & files, place.fd
             if call(number, *arguments) < 0:
                 linux.failed()
-        linux.syscall(linux.LANDLOCK_RESTRICT_SELF, ruleset, 0)
+        quiet = _NO_LOG if abi >= 7 else 0
+        linux.syscall(linux.LANDLOCK_RESTRICT_SELF, ruleset, quiet)
     finally:
         os.close(ruleset)

@@ -16,7 +16,7 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import filetree, linux, privileges, rlimits
+from . import filetree, linux, privileges, rlimits, tree
 from .privileges import works
 
 PLAIN = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000}
@@ -31,14 +31,15 @@ def entered() -> tuple[str, ...]:
 
 
 def enter_namespaces(
-    visible: Iterable[str | os.PathLike], folder: str | os.PathLike
+    visible: Iterable[str | Path], folder: str | os.PathLike
 ) -> tuple[str, ...]:
     """Move this process into new namespaces, as far as that is allowed.
 
-    Of the file tree there remain `visible`, to be read, and `folder`, to
-    be written. Call it first thing: it forks, and the caller goes on as
-    the first process of its own; the process that was called stays behind
-    and ends when, and as, that one ends. Returns the namespaces' names.
+    Of the file tree there remain what Python needs and `visible`, to be
+    read, and `folder`, to be written. Call it first thing: it forks, and
+    the caller goes on as the first process of its own; the process that
+    was called stays behind and ends when, and as, that one ends. Returns
+    the namespaces' names.
     """
     global _entered
     if not linux.LINUX:
@@ -60,7 +61,8 @@ def enter_namespaces(
     with contextlib.suppress(OSError):
         linux.unshare(linux.NEW_MOUNTS)
         linux.mount("none", "/", "", _PRIVATE)
-        filetree.replace(visible, Path(folder), fresh_proc="pid" in names)
+        seen = tree.roots(visible)
+        filetree.replace(seen, Path(folder), fresh_proc="pid" in names)
         names.append("mount")
     privileges.empty_bounding_set()
     _entered = tuple(names)

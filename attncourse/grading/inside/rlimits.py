@@ -41,10 +41,8 @@ def bounds(limits: Limits) -> dict[str, int]:
     a process may use that escaped the watch. `RLIMIT_NPROC` binds only a
     user who is not root, and counts all that this user runs.
     """
-    addresses, data = _now()
     return {
-        "AS": addresses + limits.memory_bytes,
-        "DATA": data + limits.memory_bytes,
+        **{kind: used + limits.memory_bytes for kind, used in _now().items()},
         "CPU": math.ceil(60 * limits.cpu_s) + 1,
         "FSIZE": limits.file_bytes,
         "NOFILE": OPEN_FILES,
@@ -74,15 +72,20 @@ def lower(wanted: dict[str, int]) -> None:
                 raise
 
 
-def _now() -> tuple[int, int]:
-    """Return the bytes of addresses, and of its own data, in use."""
+def _now() -> dict[str, int]:
+    """Return the bytes of addresses, and of its own data, in use.
+
+    Nothing where the system does not tell.
+    """
     try:
         with open("/proc/self/statm", "rb") as statm:
             pages = statm.read().split()
     except OSError:
-        return 0, 0
+        if linux.LINUX:
+            raise
+        return {}
     size = resource.getpagesize()
-    return int(pages[0]) * size, int(pages[5]) * size
+    return {"AS": int(pages[0]) * size, "DATA": int(pages[5]) * size}
 
 
 def die_first() -> None:
