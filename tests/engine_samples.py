@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
+
+import nbformat
 
 from attncourse.grading import submission
 from attncourse.grading.autograded import compose
 from attncourse.grading.folders import Folders
 from attncourse.grading.model import Judged, Outcome, Plan, SourceCell
+from attncourse.grading.settings import Settings
 from attncourse.grading.store import Graded, Store
+from attncourse.grading.tasks import Setup
 
 TABLES = (
     "assignment",
@@ -190,3 +195,84 @@ def contents(folder: Path) -> dict[str, Any]:
             if file.is_file():
                 found[str(file.relative_to(folder))] = file.read_bytes()
     return found
+
+
+def source(folder: Path, name: str = "sums") -> Path:
+    told = [
+        ("code", "import math", "setup", "locked"),
+        (
+            "code",
+            "def add(a, b):\n    ### BEGIN SOLUTION\n    return a + b\n"
+            "    ### END SOLUTION",
+            "add",
+            "solution",
+        ),
+        (
+            "code",
+            "assert add(2, 3) == 5  # seen\n### BEGIN HIDDEN TESTS\n"
+            "assert add(7, 11) == 18  # unseen\n### END HIDDEN TESTS",
+            "add-test",
+            "grade locked",
+        ),
+        ("markdown", "Why?", "why", "grade solution"),
+    ]
+    cells = []
+    for kind, text, grade_id, flags in told:
+        own = {
+            each: each in flags.split()
+            for each in ("grade", "solution", "locked")
+        }
+        own |= {"grade_id": grade_id, "schema_version": 3, "task": False}
+        if own["grade"]:
+            own["points"] = 5 if kind == "code" else 2
+        made = nbformat.v4.new_markdown_cell
+        if kind == "code":
+            made = nbformat.v4.new_code_cell
+        cells.append(made(text, metadata={"nbgrader": own}, id=grade_id))
+    file = folder / "source" / "03_sums" / f"{name}.ipynb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
+    return file
+
+
+def settings(folder: Path, **more: Any) -> Settings:
+    return Settings(
+        assignment="03_sums",
+        sources=(source(folder),),
+        folders=Folders(root=folder),
+        db_url=f"sqlite:///{folder}/gradebook.db",
+        key_file=folder / "key",
+        report=folder / "report",
+        log_file=folder / "grading.jsonl",
+        setup=Setup(marker="engine_standins:Standin"),
+        **more,
+    )
+
+
+def hand_in(course, student, text, name="sums"):
+    folder = course.folders.path("submitted", student, "03_sums")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.ipynb").write_text(text)
+
+
+def answer(points: float, more: str = "", **told) -> str:
+    code = f"def add(a, b):\n    return a + b\n# points {points}\n# {more}"
+    return notebook(code, **told)
+
+
+def children() -> set[int]:
+    """Return the processes that descend from this one."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                text = Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            state, parent = text.rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(entry)] = int(parent)
+    found = {os.getpid()}
+    while more := {p for p, q in parents.items() if q in found} - found:
+        found |= more
+    return found - {os.getpid()}

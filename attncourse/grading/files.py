@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -26,11 +27,10 @@ class Draft:
     def __init__(self, file: Path, content: bytes, *, mode: int = 0o644):
         self.file = file
         self.placed = False
-        here = f"{socket.gethostname()}-{os.getpid()}.{next(NUMBERS)}"
-        self.draft = file.parent / f"{_lead(file)}{here}.draft"
+        self.draft = draft_name(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(file)
+            remove_abandoned(file)
             self._write(content, mode)
         except OSError as error:
             self.discard()
@@ -79,12 +79,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _lead(file: Path) -> str:
-    # Not the name itself, which may leave no room for more.
-    return f".{hashlib.sha256(file.name.encode()).hexdigest()[:16]}."
+def draft_name(file: Path) -> Path:
+    """Return a name beside a file that tells whose draft this is."""
+    here = f"{socket.gethostname()}-{os.getpid()}.{next(NUMBERS)}"
+    return file.parent / f"{_lead(file)}{here}.draft"
 
 
-def _remove_abandoned(file: Path) -> None:
+def remove_abandoned(file: Path) -> None:
+    """Remove drafts of a file, or folders of them, that nobody ends."""
     lead, host = _lead(file), socket.gethostname()
     for other in os.scandir(file.parent):
         name = other.name
@@ -95,8 +97,17 @@ def _remove_abandoned(file: Path) -> None:
         dead = where == host and pid.isdecimal() and not _lives(int(pid))
         with contextlib.suppress(OSError):
             old = time.time() - other.stat(follow_symlinks=False).st_mtime
-            if dead or old > ABANDONED_S:
+            if not (dead or old > ABANDONED_S):
+                continue
+            if other.is_dir(follow_symlinks=False):
+                shutil.rmtree(other.path)
+            else:
                 os.unlink(other.path)
+
+
+def _lead(file: Path) -> str:
+    # Not the name itself, which may leave no room for more.
+    return f".{hashlib.sha256(file.name.encode()).hexdigest()[:16]}."
 
 
 def _lives(pid: int) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from attncourse.grading.files import draft_name, remove_abandoned
 from attncourse.grading.model import GradingError
 
 BUSY_S = 60.0
@@ -152,7 +152,9 @@ def _ensure(url: sqlalchemy.URL, course_id: str) -> None:
 
 def _make(file: Path, course_id: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=file.parent, prefix=".gradebook-"))
+    remove_abandoned(file)
+    folder = draft_name(file)
+    folder.mkdir()
     try:
         draft = folder / file.name
         Gradebook(f"sqlite:///{draft}", course_id).close()

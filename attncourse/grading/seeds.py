@@ -9,9 +9,9 @@ import json
 import os
 import secrets
 import stat
-import tempfile
 from pathlib import Path
 
+from attncourse.grading.files import draft_name, remove_abandoned
 from attncourse.grading.model import GradingError
 
 SHORTEST_KEY = 32
@@ -53,9 +53,11 @@ def class_key(file: Path) -> bytes:
 
 def _draw(file: Path) -> None:
     """Create a key whole, for its owner only, unless somebody was first."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=file.parent)  # mode 600
+    draft = draft_name(file)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(file)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as stream:
             stream.write(secrets.token_hex(32) + "\n")
             stream.flush()
@@ -65,7 +67,8 @@ def _draw(file: Path) -> None:
     except OSError as error:
         raise GradingError(f"{file} must be writable: got {error}") from error
     finally:
-        os.unlink(draft)
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
 
 
 def _private_text(file: Path) -> str:

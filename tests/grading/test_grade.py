@@ -8,16 +8,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import nbformat
 import pytest
-from engine_samples import contents, notebook
+from engine_samples import answer, contents, hand_in, settings, source
 from nbgrader.api import Gradebook
 
 from attncourse.grading import grade, runlog
 from attncourse.grading.folders import Folders
-from attncourse.grading.settings import Options, Settings
+from attncourse.grading.settings import Options
 from attncourse.grading.store import Store
-from attncourse.grading.tasks import Setup
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -34,68 +32,10 @@ def gradebook(tmp_path_factory):
     return (folder / "gradebook.db").read_bytes()
 
 
-def source(folder: Path, name: str = "sums") -> Path:
-    told = [
-        ("code", "import math", "setup", "locked"),
-        (
-            "code",
-            "def add(a, b):\n    ### BEGIN SOLUTION\n    return a + b\n"
-            "    ### END SOLUTION",
-            "add",
-            "solution",
-        ),
-        (
-            "code",
-            "assert add(2, 3) == 5  # seen\n### BEGIN HIDDEN TESTS\n"
-            "assert add(7, 11) == 18  # unseen\n### END HIDDEN TESTS",
-            "add-test",
-            "grade locked",
-        ),
-        ("markdown", "Why?", "why", "grade solution"),
-    ]
-    cells = []
-    for kind, text, grade_id, flags in told:
-        own = {
-            each: each in flags.split()
-            for each in ("grade", "solution", "locked")
-        }
-        own |= {"grade_id": grade_id, "schema_version": 3, "task": False}
-        if own["grade"]:
-            own["points"] = 5 if kind == "code" else 2
-        made = nbformat.v4.new_markdown_cell
-        if kind == "code":
-            made = nbformat.v4.new_code_cell
-        cells.append(made(text, metadata={"nbgrader": own}))
-    file = folder / "source" / "03_sums" / f"{name}.ipynb"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
-    return file
-
-
 @pytest.fixture
 def course(tmp_path, gradebook):
     (tmp_path / "gradebook.db").write_bytes(gradebook)
-    return Settings(
-        assignment="03_sums",
-        sources=(source(tmp_path),),
-        folders=Folders(root=tmp_path),
-        db_url=f"sqlite:///{tmp_path}/gradebook.db",
-        key_file=tmp_path / "key",
-        report=tmp_path / "report",
-        log_file=tmp_path / "grading.jsonl",
-        setup=Setup(marker="engine_standins:Standin"),
-    )
-
-
-def hand_in(course, student, text, name="sums"):
-    folder = course.folders.path("submitted", student, "03_sums")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.ipynb").write_text(text)
-
-
-def answer(points: float, more: str = "", **told) -> str:
-    code = f"def add(a, b):\n    return a + b\n# points {points}\n# {more}"
-    return notebook(code, **told)
+    return settings(tmp_path)
 
 
 def run(course, **options) -> tuple[int, str]:

@@ -353,7 +353,7 @@ def test_two_graders_make_the_gradebook_at_once(tmp_path):
     assert [each.wait(60) for each in both] == [0, 0]
     with store(tmp_path) as kept:
         assert [row.score for row in kept.scores("03_sums")] == [5.0, 5.0]
-    assert not list(tmp_path.glob(".gradebook-*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_full_disk_leaves_nothing_half(classroom):
