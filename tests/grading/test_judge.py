@@ -114,6 +114,12 @@ def test_a_hidden_failure_shows_nothing_of_the_hidden_test(run):
     assert "5.0" not in json.dumps(outcome.to_json())
 
 
+UNTOUCHED = """\
+def f():
+    # YOUR CODE HERE
+    raise NotImplementedError()"""
+
+
 def test_an_untouched_answer_is_missing(run):
     outcome = run(
         [
@@ -124,9 +130,7 @@ def test_an_untouched_answer_is_missing(run):
             ),
             nb.check("assert f() == 1", "f-test"),
         ],
-        {
-            "f": "def f():\n    # YOUR CODE HERE\n    raise NotImplementedError()"
-        },
+        {"f": UNTOUCHED},
     )
     only = outcome.questions[0]
     assert only.verdict == "missing"
