@@ -45,11 +45,12 @@ def pairs(
     """
     found: list[Similar] = []
     for cell in plan.cells:
+        name = cell.grade_id or ""
         if cell.kind in ("answer", "written") and cell.cell_type == "code":
             written = {
-                student: own[cell.grade_id]
+                student: own[name]
                 for student, own in answers.items()
-                if cell.grade_id in own
+                if name in own
             }
             found += _question(cell, written)
     found.sort(key=lambda pair: (-pair.share, pair.first, pair.second))

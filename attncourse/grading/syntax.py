@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Of longer cells, and once a notebook's cells have this many together, the
-# names are guessed: parsing hostile text takes up to a second for so much.
+# names are guessed: parsing hostile text takes a second for that much.
 MOST_CHARACTERS = 50_000
-MOST_TOGETHER = 300_000
+MOST_TOGETHER = 150_000
 # Python's parser takes memory by the square of a dotted name's length.
 LONG_NAME = re.compile(r"\b(?:\w++[ \t\f\\\n]*\.[ \t\f\\\n]*){101}")
 # Under these the rest of a cell is Python.
