@@ -9,7 +9,6 @@ import functools
 import os
 import signal
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from . import linux
 
@@ -17,6 +16,8 @@ KILL = 1 << 5  # the one capability that a judge keeps
 _VERSION_3 = 0x20080522
 _CLEAR_AMBIENT = 4
 _READ_BOUNDING_SET = 23
+# Set in a process, it holds for all that it forks.
+_emptied = False
 # Numbers that systemd's table of users leaves to nobody; the second range
 # lies within what most containers have.
 _NUMBERS = (range(65537, 95537), range(60578, 61178))
@@ -46,15 +47,19 @@ def give_up(user: int | None = None, keep: int = 0) -> None:
 
 def empty_bounding_set() -> None:
     """Let nothing that is run from here gain a capability."""
+    global _emptied
+    if _emptied:  # by the server, and inherited
+        return
     for capability in range(64):
         try:
             if linux.prctl(_READ_BOUNDING_SET, capability):
                 linux.prctl(linux.PR_CAPBSET_DROP, capability)
         except OSError as why:
             # EINVAL: past the last one. EPERM: there is nothing to give up.
-            if why.errno in (errno.EINVAL, errno.EPERM):
-                return
-            raise
+            if why.errno not in (errno.EINVAL, errno.EPERM):
+                raise
+            break
+    _emptied = True
 
 
 def keep_to_itself() -> None:
@@ -107,6 +112,9 @@ def works(try_it: Callable[[], None]) -> bool:
 
 def reachable(folder: str | os.PathLike) -> bool:
     """Whether every user may pass through the folders above this one."""
-    return all(
-        each.stat().st_mode & 1 for each in Path(folder).absolute().parents
-    )
+    above = os.path.abspath(folder)
+    while above != "/":
+        above = os.path.dirname(above)
+        if not os.stat(above).st_mode & 1:
+            return False
+    return True

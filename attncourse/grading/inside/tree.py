@@ -137,9 +137,9 @@ def _installed(names: set[str]) -> Iterator[Path]:
 
 
 def _belongs(entry: str, names: set[str]) -> bool:
-    """Whether a file in site-packages is part of one of the packages."""
-    stem = entry.lower().removeprefix("__editable__").lstrip("._")
-    return any(
-        stem.startswith(name.lower()) and not stem[len(name) :][:1].isalnum()
-        for name in names
-    )
+    """Whether this entry of site-packages is the code of a package.
+
+    What pip notes down about it may be seen: it holds no code, and were it
+    hidden too, each child would have to allow all others one by one.
+    """
+    return entry.partition(".")[0] in names and not entry.endswith("-info")
