@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from attncourse.grading import safe
+from attncourse.grading import safe, told
 from attncourse.grading.classdata import ClassData
 from attncourse.grading.model import GradingError
-from attncourse.grading.pages import counted, number
+from attncourse.grading.pages import LABELS, counted, number
 from attncourse.grading.sheets import sheet
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
@@ -86,6 +86,20 @@ def grades(data: ClassData) -> list[Grade]:
         )
         for row in data.rows
     ]
+
+
+def comments(data: ClassData) -> dict[str, str]:
+    """Return for each graded student how every question came out."""
+    said = {}
+    for row, outcome in data.graded():
+        parts = []
+        for judged in outcome.questions:
+            title = told.title(judged.grade_id, told.read(judged), data.plan)
+            parts.append(f"{title}: {LABELS[judged.verdict].lower()}")
+        if row.waiting:
+            parts.append("written answers wait for a person")
+        said[row.student] = "; ".join(parts) + "."
+    return said
 
 
 def canvas(

@@ -189,7 +189,8 @@ def _answer(card: Card, budget: outputs.Budget) -> str:
         parts.append(f"<h3>Your answer</h3>{cells}")
     shown = outputs.as_html(card.judged.shown, budget)
     if shown:
-        opened = "" if passed else " open"
+        # What the card says already is there to look up.
+        opened = "" if passed or card.told.stages else " open"
         parts.append(
             f"<details{opened}><summary>What the visible check "
             f'showed</summary><div class="shown">{shown}</div></details>'

@@ -11,6 +11,7 @@ from attncourse.grading.sentences import (
     HOW,
     MEANINGS,
     given_by_hand,
+    parts_heading,
     substituted,
     summary,
     where_it_stopped,
@@ -128,7 +129,7 @@ def _stages(card: Card) -> str:
     if not stages:
         failed = ", ".join(card.told.failed)
         return f"Not yet right: {plain(failed)}." if failed else ""
-    lines = ["It must hold that", ""]
+    lines = [f"{parts_heading(card)}", ""]
     for each in stages:
         mark = MARKS["pass" if each.passed else "fail"]
         lines.append(f"- {mark} **{plain(each.name)}**: {plain(each.must)}")

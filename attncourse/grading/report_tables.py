@@ -144,8 +144,9 @@ def students(data: ClassData, tally: Tally) -> str:
         f"{count}</abbr></th>"
         for count, each in enumerate(tally.questions, 1)
     )
+    named_too = any(row.name for row in data.rows)
     rows = "".join(
-        _student(row, tally)
+        _student(row, tally, named_too)
         for row in sorted(data.rows, key=lambda row: row.student.casefold())
     )
     listed = "; ".join(
@@ -156,21 +157,24 @@ def students(data: ClassData, tally: Tally) -> str:
         f"{MARKS[name]} {LABELS[name].lower()}"
         for name in ("pass", "partial", "fail", "missing")
     )
+    name = '<th scope="col">name</th>' if named_too else ""
     return (
         f'<p class="small muted">{said(listed)}. {marks}, ! stopped.</p>'
         '<div class="scroll"><table><thead><tr><th scope="col">student</th>'
-        f'<th scope="col">name</th><th scope="col" class="num">points</th>'
+        f'{name}<th scope="col" class="num">points</th>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _student(row: Row, tally: Tally) -> str:
+def _student(row: Row, tally: Tally, named_too: bool) -> str:
     student = f"<bdi>{named(row.student)}</bdi>"
     link = safe.address(row.feedback)
     if link:
         student = f'<a href="{escape(link)}">{student}</a>'
-    about = f'<tr><th scope="row">{student}</th><td>'
-    about += f"<bdi>{named(row.name)}</bdi></td>" if row.name else "</td>"
+    about = f'<tr><th scope="row">{student}</th>'
+    if named_too:
+        name = named(row.name) if row.name else ""
+        about += f"<td><bdi>{name}</bdi></td>"
     if row.outcome is None or row.points is None:
         why = f": {said(row.problem)}" if row.problem else ""
         wide = len(tally.questions) + 1

@@ -58,13 +58,28 @@ def summary(told: Feedback) -> str:
 
 def where_it_stopped(card: Card) -> str:
     """Return the error's name and the student's own line, if any."""
-    line = card.judged.line
+    line, says = card.judged.line, card.judged.says
     place = f"in line {line} of your cell" if line else ""
+    named = bool(card.error) and card.error in says
+    if named and (not line or f"line {line}" in says):
+        return ""
     if card.error:
         return f"It stopped with {card.error} {place}".rstrip() + "."
     if place and card.judged.verdict in ("timeout", "crashed", "error"):
         return f"It stopped {place}."
     return ""
+
+
+def parts_heading(card: Card) -> str:
+    """Return the heading of a question's parts.
+
+    Most complete the sentence that it begins; a sentence of its own, such
+    as a statement to be predicted, does not.
+    """
+    musts = [each.must for each in card.told.stages]
+    if any(must[:1].isupper() for must in musts):
+        return "Part by part"
+    return "It must hold that"
 
 
 def substituted(card: Card) -> str:

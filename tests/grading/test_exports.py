@@ -161,3 +161,10 @@ def test_a_reports_class_can_be_exported():
     graded = sum(1 for _ in class_.graded())
     sheet = exports.canvas(grades, assignment="05_masks")
     assert len(table(sheet)) == 2 + graded
+
+
+def test_a_comment_says_how_each_question_came_out():
+    class_ = klass(3)
+    said = exports.comments(class_)
+    assert set(said) == {row.student for row, _ in class_.graded()}
+    assert "Masked weights and their totals: " in said["s001"]

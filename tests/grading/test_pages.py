@@ -1,0 +1,55 @@
+"""The frame of every page: its policy, its parts, its code."""
+
+import re
+
+from grading import page_samples as samples
+from grading.page_words import Words
+
+from attncourse.grading import feedback
+from attncourse.grading.model import VERDICTS
+from attncourse.grading.pages import LABELS, MARKS, code
+from attncourse.grading.sentences import MEANINGS
+
+
+def test_the_page_names_its_parts_for_a_reader():
+    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    words = Words(page)
+    assert '<html lang="en">' in page
+    assert page.count("<h1") == page.count("<main") == 1
+    assert len(words.ids) == len(set(words.ids))
+    assert set(words.links) <= set(words.ids)
+    steps = [
+        b - a for a, b in zip(words.levels, words.levels[1:], strict=False)
+    ]
+    assert max(steps) <= 1
+    assert not re.search("<img(?![^>]*alt=)", page)
+
+
+def test_no_mark_stands_without_its_words():
+    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    for mark in re.findall('<span class="mark"([^>]*)>', page):
+        assert "aria-hidden" in mark or "aria-label" in mark
+    assert set(LABELS) == set(MARKS) == set(MEANINGS) == set(VERDICTS)
+
+
+def test_the_page_forbids_all_that_it_does_not_need():
+    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    policy = re.search('Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src ")
+    assert "unsafe" not in policy
+    assert page.index("Security-Policy") < page.index("<title>")
+    assert "<script" not in page
+    assert " style=" not in page
+    assert not re.search("https?://", page)
+
+
+def test_lines_are_numbered_as_the_student_counts_them():
+    shown = code("\n\na = 1\r\nb = '''x\ny'''\n", here=4)
+    lines = re.findall('<span class="l( here)?">(.*?)\n</span>', shown, re.S)
+    assert len(lines) == 5
+    assert [bool(here) for here, _ in lines] == [0, 0, 0, 1, 0]
+
+
+def test_code_of_any_kind_is_shown():
+    for source in ("", "\x00", "def (:", "'" * 3, "\ud800", "%%html\n<b>"):
+        assert "<b>" not in code(source)
