@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from pathlib import Path
 
 import pytest
-from engine_samples import children, notebook, plan
+from engine_samples import children, plan, setup, task
 
 from attncourse.grading import workers
 from attncourse.grading.collecting import Submitted
@@ -18,7 +17,7 @@ from attncourse.grading.content import (
 )
 from attncourse.grading.engine import Grader
 from attncourse.grading.model import GradingError, Plan
-from attncourse.grading.tasks import Marked, Setup, Task
+from attncourse.grading.tasks import Marked, Task
 
 TESTS = str(Path(__file__).parents[1])
 PLANS = {"p": plan()}
@@ -27,22 +26,6 @@ PLANS = {"p": plan()}
 @pytest.fixture(autouse=True)
 def _standin(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", TESTS)
-
-
-def setup(**more) -> Setup:
-    return Setup(marker="engine_standins:Standin", **more)
-
-
-def task(student: str, answer: str = "", **more) -> Task:
-    text = notebook(f"def add(a, b):\n    return a + b\n# {answer}")
-    return Task(
-        student=student,
-        plan="p",
-        content_key=f"key of {student}",
-        data=base64.b64encode(text.encode()).decode(),
-        seed="0123",
-        **more,
-    )
 
 
 def graded(tasks, *, count=2, **more) -> dict[str, Marked]:
