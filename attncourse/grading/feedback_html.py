@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attncourse.grading import markup, outputs, pages
+from attncourse.grading import listing, markup, outputs, pages
 from attncourse.grading.cards import Card, Cell, Feedback, Written
 from attncourse.grading.classdata import Manual
 from attncourse.grading.pages import (
@@ -200,7 +200,7 @@ def _answer(card: Card, budget: outputs.Budget) -> str:
 
 def _cell(cell: Cell, budget: outputs.Budget, line: int | None = None) -> str:
     if cell.kind == "code":
-        drawn = pages.code(cell.source, here=line)
+        drawn = listing.code(cell.source, here=line)
     elif budget.take("marked_up", len(cell.source)):
         drawn = markup.markdown(cell.source, cell.attachments)
         drawn = f'<div class="theirs">{drawn}</div>'

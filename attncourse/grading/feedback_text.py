@@ -6,7 +6,8 @@ import re
 
 from attncourse.grading import outputs, safe
 from attncourse.grading.cards import Card, Cell, Feedback, Written
-from attncourse.grading.pages import LABELS, MARKS, lines_of, number
+from attncourse.grading.listing import lines_of
+from attncourse.grading.pages import LABELS, MARKS, number
 from attncourse.grading.sentences import (
     HOW,
     MEANINGS,

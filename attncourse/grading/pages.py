@@ -7,9 +7,6 @@ import hashlib
 from collections.abc import Iterable
 from html import escape
 
-from pygments.lexers.python import PythonLexer
-from pygments.token import Token
-
 from attncourse.grading import safe
 from attncourse.grading.style import CSS
 
@@ -33,18 +30,6 @@ MARKS = {
     "crashed": "!",
     "missing": "\N{EN DASH}",
 }
-MAX_CODE = 40_000
-LEXER = PythonLexer(stripnl=False, ensurenl=False)
-# The first that a kind of token belongs to gives its class.
-CLASSES = (
-    (Token.Comment, "c"),
-    (Token.Keyword, "k"),
-    (Token.Operator.Word, "k"),
-    (Token.Literal.String, "s"),
-    (Token.Literal.Number, "n"),
-    (Token.Name.Function, "d"),
-    (Token.Name.Class, "d"),
-)
 
 
 def policy() -> str:
@@ -153,34 +138,3 @@ def bar(parts: Iterable[tuple[str, float]], label: str) -> str:
         '<rect class="back" x="0" y="0" width="100" height="10"/>'
         f"{''.join(drawn)}</svg>"
     )
-
-
-def lines_of(source: str) -> list[str]:
-    """Return a program's lines as text that is only text."""
-    plain = source.replace("\r\n", "\n").replace("\r", "\n")
-    return safe.text(plain, limit=MAX_CODE).rstrip("\n").split("\n")
-
-
-def code(source: str, here: int | None = None) -> str:
-    """Return Python with numbered lines; line `here` stands out."""
-    drawn = []
-    lines = _coloured("\n".join(lines_of(source)))
-    for count, line in enumerate(lines, start=1):
-        look = "l here" if count == here else "l"
-        drawn.append(f'<span class="{look}">{line}\n</span>')
-    return f'<pre class="code">{"".join(drawn)}</pre>'
-
-
-def _coloured(source: str) -> list[str]:
-    lines = [""]
-    for kind, text in LEXER.get_tokens(source):
-        look = next((c for group, c in CLASSES if kind in group), "")
-        for place, part in enumerate(text.split("\n")):
-            if place:
-                lines.append("")
-            if part:
-                shown = escape(part, quote=False)
-                lines[-1] += (
-                    f'<span class="{look}">{shown}</span>' if look else shown
-                )
-    return lines

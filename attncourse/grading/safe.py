@@ -23,6 +23,7 @@ MARKS = (
 )
 PILES = re.compile(f"({MARKS}{{3}}){MARKS}+")
 FORMULA = re.compile(r"(^|[;,|\t\n])(\s*)(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
+UNUSUAL = re.compile(r"[^\n\t -~]")
 NAME_LENGTH = 120
 
 
@@ -45,7 +46,7 @@ def text(value: Any, limit: int | None = None) -> str:
     if limit is not None and len(whole) > limit:
         left_out = len(whole) - limit
         whole = whole[:limit]
-    if not (whole.isascii() and whole.isprintable()):
+    if UNUSUAL.search(whole):
         whole = _plain(whole)
     if left_out:
         whole += f"\n... {left_out:,} characters more"

@@ -1,13 +1,17 @@
 """The frame of every page: its policy, its parts, its code."""
 
+import html
 import re
+import time
 
+import pytest
 from grading import page_samples as samples
 from grading.page_words import Words
 
 from attncourse.grading import feedback
+from attncourse.grading.listing import code
 from attncourse.grading.model import VERDICTS
-from attncourse.grading.pages import LABELS, MARKS, code
+from attncourse.grading.pages import LABELS, MARKS
 from attncourse.grading.sentences import MEANINGS
 
 
@@ -53,3 +57,21 @@ def test_lines_are_numbered_as_the_student_counts_them():
 def test_code_of_any_kind_is_shown():
     for source in ("", "\x00", "def (:", "'" * 3, "\ud800", "%%html\n<b>"):
         assert "<b>" not in code(source)
+
+
+def test_code_keeps_every_letter_of_it():
+    source = "def f(x1):  # a <b>\n    return rb'\\'' + '''a\nb\\''''\n+ 'open"
+    shown = code(source)
+    assert html.unescape(re.sub("<[^>]*>", "", shown)) == source + "\n"
+    assert '<span class="d">f</span>' in shown
+    assert '<span class="c"># a &lt;b&gt;</span>' in shown
+    assert '<span class="k">return</span>' in shown
+    assert "<span class=\"s\">rb'\\''</span>" in shown
+    assert '<span class="n">' not in shown
+
+
+@pytest.mark.parametrize("piece", ["'", '"', '""', "''\\", "r", "\\", "#"])
+def test_no_code_takes_long(piece):
+    start = time.perf_counter()
+    code(piece * 40_000)
+    assert time.perf_counter() - start < 2
