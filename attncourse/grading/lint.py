@@ -12,9 +12,9 @@ import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attncourse.grading.likeness import names
 from attncourse.grading.lint_names import Seen
 from attncourse.grading.lint_rules import RULES, SHELL
-from attncourse.grading.matching import names
 from attncourse.grading.model import Plan, SourceCell
 from attncourse.grading.syntax import look, tree
 

@@ -12,6 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from attncourse.grading.likeness import (
+    ANSWERS,
+    answered,
+    lines,
+    names,
+    same,
+    shared,
+    tidy,
+)
 from attncourse.grading.model import Plan, SourceCell
 from attncourse.grading.reading import Cell, Notebook
 from attncourse.grading.syntax import (
@@ -22,7 +31,6 @@ from attncourse.grading.syntax import (
     look_at_all,
 )
 
-ANSWERS = ("answer", "written")
 # Cells that come from the source, whatever the submission holds.
 FIXED = ("test", "locked")
 # The share of a released cell's lines that makes a cell a version of it.
@@ -62,39 +70,6 @@ def called(cell: SourceCell | Cell) -> str:
     if isinstance(cell, Cell):
         return f"cell {cell.index + 1}"
     return f"{cell.grade_id!r}" if cell.grade_id else "a cell"
-
-
-def same(one: str, other: str) -> bool:
-    """Tell whether two sources differ in blank space at line ends only."""
-    return one == other or _tidy(one) == _tidy(other)
-
-
-def _tidy(source: str) -> str:
-    return "\n".join(line.rstrip() for line in source.strip().splitlines())
-
-
-def lines(source: str) -> frozenset[str]:
-    """Return a cell's lines that could be anybody's in no other cell."""
-    stripped = (line.strip() for line in source.splitlines())
-    return frozenset(line for line in stripped if len(line) > 3)
-
-
-def shared(cell: frozenset[str], released: frozenset[str]) -> float:
-    """Return which part of the released lines a cell still has."""
-    return len(cell & released) / len(released) if released else 0.0
-
-
-def names(cell: SourceCell) -> frozenset[str]:
-    """Return the names by which an answer is known: functions, if any."""
-    code = look(cell.source)
-    return code.defines or code.assigns
-
-
-def answered(asked: SourceCell, cell: Cell, code: Code) -> bool:
-    """Tell whether a cell holds an answer and not only what was given."""
-    if asked.kind not in ANSWERS or same(cell.source, asked.visible):
-        return False
-    return bool(code.binds & names(asked))
 
 
 class _Pairer:
@@ -194,6 +169,10 @@ class _Pairer:
         if same(cell.source, claimed.visible) or not cell.source.strip():
             return True
         if claimed.kind in FIXED:
+            here = self.codes[cell.index].defines & set(self.owners)
+            if here - look(claimed.source).binds:
+                # A test that was merged with the answer above it.
+                return False
             return bool(lines(cell.source) & lines(claimed.visible)) or not (
                 self.codes[cell.index].defines
             )
@@ -210,9 +189,9 @@ class _Pairer:
         for place in self._missing(
             ("test", "locked", "text", "free", *ANSWERS)
         ):
-            known[_tidy(self.plan[place].visible)].append(place)
+            known[tidy(self.plan[place].visible)].append(place)
         for cell in self._open():
-            places = known.get(_tidy(cell.source))
+            places = known.get(tidy(cell.source))
             if places:
                 # The same text twice, such as an empty stub: in order.
                 self._put(cell, places[0])

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from attncourse.grading.matching import (
+from attncourse.grading.likeness import (
     ANSWERS,
-    Pairing,
     answered,
-    called,
     lines,
     names,
     same,
     shared,
 )
+from attncourse.grading.matching import Pairing, called
 from attncourse.grading.model import Plan, Script, SourceCell, Step
 from attncourse.grading.reading import Cell, Notebook
 from attncourse.grading.syntax import look
@@ -214,9 +213,9 @@ class _Placer:
         Of its own answers the last cell, of what these use the first.
         """
         found = [
-            (self.where[s][-1], 1, 0)
+            (self._holders(s)[-1], 1, 0)
             for s in range(spot)
-            if s in self.where and self.plan[s].grade_id in cell.answers
+            if self.plan[s].grade_id in cell.answers and self._holders(s)
         ]
         wanted = set(look(cell.source).uses)
         for s in reversed(range(spot)):
@@ -232,9 +231,22 @@ class _Placer:
             wanted |= look(other.source).uses
             if s in self.keys:
                 found.append(self.keys[s])
-            elif s in self.where:
-                found.append((self.where[s][0], 1, 0))
+            elif self._holders(s):
+                found.append((self._holders(s)[0], 1, 0))
         return found
+
+    def _holders(self, spot: int) -> list[int]:
+        """Return the cells that hold an answer, or else bind its names."""
+        if spot in self.where:
+            return self.where[spot]
+        asked = names(self.plan[spot])
+        return [
+            step.index
+            for _, step in self.steps
+            if step.do == "cell"
+            and step.index is not None
+            and self.codes[step.index].binds & asked
+        ]
 
     def _answers(self) -> None:
         for spot, cell in enumerate(self.plan):
@@ -254,23 +266,14 @@ class _Placer:
 
     def _missing(self) -> tuple[str, ...]:
         """Return the tests whose answers nothing in the notebook binds."""
-        codes = [
-            self.codes[step.index]
-            for _, step in self.steps
-            if step.do == "cell" and step.index is not None
-        ]
-        bound = frozenset().union(*(code.binds for code in codes))
         spots = {cell.grade_id: s for s, cell in enumerate(self.plan)}
-        if any(code.star for code in codes):
+        ran = [step.index for _, step in self.steps if step.do == "cell"]
+        if any(self.codes[i].star for i in ran if i is not None):
             return ()
         return tuple(
             str(test.grade_id)
             for test in self.plan
             if test.kind == "test"
             and test.answers
-            and not any(
-                spots[name] in self.where
-                or names(self.plan[spots[name]]) & bound
-                for name in test.answers
-            )
+            and not any(self._holders(spots[name]) for name in test.answers)
         )

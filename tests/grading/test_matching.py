@@ -347,6 +347,41 @@ def test_another_language_is_noted():
     )
 
 
+def test_all_answers_in_one_cell_without_metadata_are_graded():
+    made = bare(solved())
+    whole = "\n\n\n".join(
+        each["source"] for each in made["cells"] if each["cell_type"] == "code"
+    )
+    found = script(bare(notebook(code("all", whole))))
+    assert found.missing == ()
+    assert told(found) == [
+        *("given setup", "cell area", "test area-test"),
+        *("given given", "test volume-test"),
+    ]
+
+
+@pytest.mark.parametrize("first", ["area", "area-test"])
+def test_an_answer_merged_with_its_test_is_not_lost(first):
+    made = solved()
+    mine, judged = cell(made, "area"), cell(made, "area-test")
+    other = judged if first == "area" else mine
+    kept = cell(made, first)
+    kept["source"] = f"{mine['source']}\n\n{judged['source']}"
+    made["cells"].remove(other)
+    found = script(made)
+    assert told(found) == USUAL
+    assert found.steps[1].source == kept["source"]
+
+
+def test_a_helper_in_a_test_cell_is_not_lost():
+    made = solved()
+    judged = cell(made, "area-test")
+    judged["source"] += "\n\n\ndef area(w, h):\n    return w * h"
+    found = script(made)
+    assert told(found).count("cell area") == 1
+    assert noted(found, "cell 5", "something else")
+
+
 def test_the_same_stub_many_times_is_told_apart_by_order():
     source = notebook(
         *itertools.chain.from_iterable(
