@@ -177,7 +177,7 @@ mixed = [list(truth)[k] for k in rng.permutation(len(truth))]
 ### END HIDDEN TESTS
 """,
 }
-SHOW = "print(norm(np.array([[1.0, 1.0]])))"
+SHOW = "print(halved(np.array([1.0, 3.0])))"
 
 
 def _cell(grade_id, source, *, grade, solution, locked, points=0):
@@ -220,7 +220,7 @@ def source():
                 points=MOST[test],
             ),
         ]
-    cells.append(new_code_cell(SHOW, id="show"))
+    cells.append(_cell("show", SHOW, grade=False, solution=False, locked=True))
     return new_notebook(
         cells=cells,
         metadata={

@@ -177,7 +177,7 @@ COURSEWARE = """
 import sys, importlib, importlib.metadata, importlib.util, pathlib
 for name in ("attncourse.reference.softmax", "attncourse.questions",
              "attncourse.grading.model", "attncourse.checking.judge",
-             "nbgrader", "sqlalchemy", "attncourse.notebooks"):
+             "attncourse.notebooks"):
     try:
         module = importlib.import_module(name)
         print("IMPORTED", name, getattr(module, "__file__", None))
@@ -296,7 +296,7 @@ ALL = (
     Attack(
         name="imports the course's own package",
         first=COURSEWARE,
-        banned=("IMPORTED nbgrader", "FOUND"),
+        banned=("FOUND", ".py"),
     ),
     Attack(name="asks the course for the answer", answers={"a-norm": CHECKED}),
     Attack(name="fills the disk with large files", last=DISK),

@@ -2,6 +2,7 @@
 
 from attacks.attack import HONEST, PRELUDE, Attack
 from attacks.timing import norm
+from nbformat.v4 import new_code_cell
 
 LOST = ("crashed", "out-of-memory", "error", "timeout")
 
@@ -208,6 +209,19 @@ CORRUPT = """    import ctypes
     ctypes.memset(id(None), 0, 64)
     ctypes.memset(id(values), 65, 96)"""
 
+
+def crashing(notebook):
+    for number in range(60):
+        notebook.cells.insert(
+            2, new_code_cell(f"import os; os._exit({number})")
+        )
+
+
+def looping(notebook):
+    for number in range(12):
+        notebook.cells.insert(2, new_code_cell(f"x = {number}\nwhile x: pass"))
+
+
 ALL = (
     Attack(name="starts processes", first=FORKS, refused=True),
     Attack(name="sends signals to others", first=SIGNALS, refused=True),
@@ -258,6 +272,8 @@ ALL = (
         first="input('points? ')",
         last="quit()\nexit()\nraise SystemExit(0)",
     ),
+    Attack(name="crashes in each of many cells", change=crashing),
+    Attack(name="loops in each of many cells", change=looping),
     Attack(
         name="imports what is not there",
         answers={

@@ -313,6 +313,8 @@ ALL = (
         "edits the given cell",
         with_edited_setup,
         answers={"a-norm": WRONG, "a-facts": "total, label, table = 1, '', 0"},
+        # Its own answer compares with what it has patched.
+        spoils=("t-accepts",),
     ),
     shaped(
         "forges limits and policy",

@@ -190,6 +190,7 @@ ALL = (
     for _ in range(6):
         threading.Thread(target=spin, daemon=True).start()
     spin()""",
+        ("timeout", "out-of-memory"),
     ),
     Attack(
         name="loops at the top level of an answer",
@@ -204,14 +205,18 @@ ALL = (
     Attack(
         name="loops in the last cell",
         last="print('before')" + ENDLESS,
-        shown=("before",),
     ),
     Attack(
         name="loops when an attribute is read",
         answers={"a-tally": SLOW_CLASS},
         verdicts={"t-tally": ("timeout",)},
     ),
-    Attack(name="runs threads beside the calls", first=THREADS),
+    Attack(
+        name="runs threads beside the calls",
+        first=THREADS,
+        # They patch what its own answer compares with.
+        spoils=("t-accepts",),
+    ),
     Attack(name="answers after it has answered", answers={"a-norm": LATER}),
     Attack(name="rings an alarm again and again", first=ALARM, spoils=EVERY),
     hangs(

@@ -4,9 +4,11 @@ import json
 import re
 
 import pytest
-from attacks import course
+from attacks import course, output, structure
+from attacks.attack import Attack
 from attacks.hall import Hall, leaks
 from attacks.suite import ATTACKS
+from grading.chromium import opened
 
 from attncourse.grading.inside import isolate
 
@@ -101,3 +103,23 @@ def test_an_attack_leaves_those_graded_beside_it_alone(hall, name):
     ours = hall.beside(EACH[name])
     assert ours == [hall.expected] * len(ours)
     assert hall.left_behind(hall.known) == set()
+
+
+@pytest.mark.browser
+def test_the_page_of_a_hostile_notebook_does_nothing(hall, tmp_path):
+    everything = Attack(
+        name="shows all that a page could hold",
+        first=output.SCRIPTS,
+        answers={"a-norm": output.RAISES + output.MARKS, "a-tally": "pass"},
+        change=structure.with_titles,
+        last=output.BINARY,
+        student="<script>document.title='PWN'+'ED'</script>",
+    )
+    outcome, sights = hall.grade(everything)
+    check_points(everything, outcome)
+    page = tmp_path / "page.html"
+    page.write_text(sights["page"], encoding="utf-8")
+    told, _ = opened(page, tmp_path, "--dump-dom")
+    assert "12345" in told
+    assert "PWNED" not in re.search("<title>.*?</title>", told, re.S)[0]
+    assert not hall.heard()
