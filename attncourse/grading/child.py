@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 from attncourse.grading.crossing import Crossing
 from attncourse.grading.inside import wire
 from attncourse.grading.inside.wire import Handle
 from attncourse.grading.line import Line
-from attncourse.grading.model import Limits
+from attncourse.grading.model import GradingError, Limits
 from attncourse.grading.replies import (
     Budget,
     Called,
@@ -64,7 +65,13 @@ class Child:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file into the child's folder."""
-        self._ask({"do": "put", "name": name, "data": data})
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise GradingError(f"a file must be put into the folder: {name}")
+        failed = self._ask({"do": "put", "name": name, "data": data}).failed
+        if failed is not None:
+            why = f"{name}: {failed.message}"
+            raise GradingError(f"a file must be put into the folder: {why}")
 
     def run(self, source: str, name: str, limits: Limits | None = None) -> Ran:
         """Run a cell; errors name it as `name`."""

@@ -13,6 +13,10 @@ from attncourse.grading.model import GradingError
 from attncourse.grading.replies import CallbackRefused, ChildLost
 
 ANY_SIZE = 1 << 40  # the judge decides itself how much it sends
+TOO_LATE = RuntimeError(
+    "a function that came as an argument can be called only until the call "
+    "that brought it has ended"
+)
 
 
 class Crossing:
@@ -72,16 +76,18 @@ class Crossing:
         An exception of the function is carried over; what means that the
         child or the sandbox is gone is raised here.
         """
-        number = message["callback"]
-        function = self._functions.get(number) if type(number) is int else None
-        args, kwargs = message["args"], message["kwargs"]
+        number, args = message["callback"], message["args"]
+        kwargs = message["kwargs"]
         if (
-            function is None
+            type(number) is not int
             or type(args) is not tuple
             or type(kwargs) is not dict
             or not all(type(name) is str for name in kwargs)
         ):
             raise wire.WireError("a callback must be a call of its function")
+        function = self._functions.get(number)
+        if function is None:
+            return self._encoded({"raised": wire.Raised.of(TOO_LATE)})
         try:
             return self._encoded({"value": function(*args, **kwargs)})
         except (ChildLost, GradingError):

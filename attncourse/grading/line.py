@@ -27,6 +27,8 @@ START_S = 30.0  # to fork a child on a busy machine
 END_S = 5.0  # to hear of its end
 HANGING_UP_S = 1.0  # between hanging up and the end
 WATCH_S = 0.05
+MOST_CALLBACKS = 10_000  # in one call
+PATIENCE = 5  # times the wall limit, that its callbacks may take besides
 OVERHEAD_BYTES = 1 << 20  # what an answer holds besides its value
 CREDENTIALS = struct.Struct("3i")  # process, user and group
 
@@ -91,10 +93,11 @@ class Line:
             raise RuntimeError("a child that was closed cannot be asked")
         self._greet()
         began, cpu = time.monotonic(), self.cpu_s()
-        waited = 0.0
+        limits = budget.limits
         self._channel.watch = self._watcher(cpu + budget.cpu_s)
-        self._channel.max_bytes = _longest(budget.limits)
-        wire_limits = wire.WireLimits(bytes=_longest(budget.limits))
+        self._channel.max_bytes = _longest(limits)
+        wire_limits = wire.WireLimits(bytes=_longest(limits))
+        waited, left = 0.0, MOST_CALLBACKS
         try:
             self._send(request, began + budget.wall_s)
             while True:
@@ -103,7 +106,9 @@ class Line:
                 message = crossing.read(frame, wire_limits)
                 if "callback" not in message:
                     break
-                start = time.monotonic()
+                start, left = time.monotonic(), left - 1
+                if left < 0 or waited > PATIENCE * limits.wall_s:
+                    raise OverTime
                 reply = crossing.answer(message)
                 waited += time.monotonic() - start
                 self._send(reply, start + waited + budget.wall_s)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +13,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attncourse.grading.child import Child
+from attncourse.grading.inside import folders
 from attncourse.grading.inside.isolate import Isolation
 from attncourse.grading.model import GradingError
 from attncourse.grading.replies import (
@@ -44,6 +45,7 @@ __all__ = [
 
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-P", "-s", "-S", "-c")
+PREFIX, LOCK = "sandbox-", "lock"
 SETTINGS_BYTES = 1 << 20
 START_S = 120.0
 END_S = 5.0
@@ -83,7 +85,8 @@ class Sandbox:
         trust_students: bool = False,
         readable: Sequence[str | Path] = (),
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        remove_abandoned()
+        self._folder, self._lock = _locked_folder()
         self._settings: dict[str, Any] = {
             "preload": list(preload),
             "stubs": list(stubs),
@@ -117,7 +120,9 @@ class Sandbox:
         """End the server and its children, and remove its folder."""
         self._stop()
         self._listening.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folders.remove(str(self._folder))
+        self._lock.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -127,7 +132,10 @@ class Sandbox:
 
     def _start(self) -> None:
         """Start the server, and wait until it is ready."""
-        (self._folder / "work").mkdir(mode=0o700, exist_ok=True)
+        work = self._settings["root"]
+        if os.path.exists(work):  # left behind by a server that has died
+            folders.remove(work)
+        os.mkdir(work, 0o700)
         owner, theirs = socket.socketpair()
         self._owner = owner
         numbers = theirs.fileno(), self._listening.fileno()
@@ -187,6 +195,22 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _locked_folder() -> tuple[Path, IO]:
+    """Return a private folder, and a lock that is held while it is used."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    lock = open(folder / LOCK, "wb")  # noqa: SIM115
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of sandboxes whose owner was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), open(folder / LOCK, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folders.remove(str(folder))
 
 
 def _site_packages() -> str:

@@ -188,7 +188,7 @@ class Server:
             self._answer(message)
         raised = message.get("raised")
         if raised is not None:
-            raise raised.type(raised.message)
+            raise made(raised)
         return message["value"]
 
     # ---- messages
@@ -233,6 +233,14 @@ class Server:
         return wire.pack(
             reply, handle=self.table.handle, limit=self.reply_bytes
         )
+
+
+def made(raised: wire.Raised) -> BaseException:
+    """Return an exception like the one that the judge's function raised."""
+    try:
+        return raised.type(raised.message)
+    except TypeError:  # it takes more than a message
+        return RuntimeError(raised.message)
 
 
 def folder_is_home() -> None:

@@ -1,0 +1,673 @@
+import builtins
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confined import needs_isolation
+
+from attncourse.grading.inside import folders
+from attncourse.grading.inside.wire import Handle, WireError
+from attncourse.grading.model import GradingError, Limits
+from attncourse.grading.sandbox import (
+    Budget,
+    CallbackRefused,
+    Child,
+    ChildLost,
+    Sandbox,
+)
+
+pytestmark = needs_isolation
+QUICK = Limits(cpu_s=0.3, wall_s=1.0, memory_bytes=1 << 28)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(preload=("numpy", "not_there_at_all")) as made:
+        yield made
+
+
+@pytest.fixture
+def child(sandbox):
+    with born(sandbox) as made:
+        yield made
+
+
+def born(sandbox, limits=QUICK, visible=True, seed="5eed", **hooks):
+    return Child(
+        sandbox.address, limits=limits, visible=visible, seed=seed, **hooks
+    )
+
+
+def defined(child, source, name="f"):
+    ran = child.run(textwrap.dedent(source), "cell 1")
+    assert ran.failed is None, ran.failed
+    return child.fetch(name)
+
+
+def text(ran):
+    return "".join(each.get("text", "") for each in ran.outputs)
+
+
+def result(child, source):
+    ran = child.run(textwrap.dedent(source), "cell 1")
+    assert ran.failed is None, ran.failed
+    return ran.outputs[-1]["data"]["text/plain"]
+
+
+# ---- cells and names
+
+
+def test_cells_run_in_one_namespace_and_show_what_they_show(child):
+    assert child.run("x = 3", "cell 1").outputs == ()
+    ran = child.run("print('hello')\nx + 1", "cell 2")
+    assert ran.outputs == (
+        {"output_type": "stream", "name": "stdout", "text": "hello\n"},
+        {
+            "output_type": "execute_result",
+            "data": {"text/plain": "4"},
+            "metadata": {},
+            "execution_count": 2,
+        },
+    )
+
+
+def test_an_error_tells_its_cell_line_and_builtin_type(child):
+    child.run("class Own(ValueError): ...", "cell 1")
+    failed = child.run("\n\nraise Own('why')", "cell 2").failed
+    assert (failed.name, failed.builtin) == ("Own", "ValueError")
+    assert (failed.cell, failed.line) == ("cell 2", 3)
+    assert failed.message == "why"
+
+
+def test_a_hidden_run_tells_nothing_of_what_was_shown(sandbox):
+    with born(sandbox, visible=False) as child:
+        ran = child.run("import os\nprint(1); os.write(1, b'x'); 7", "cell 1")
+        assert (ran.outputs, ran.failed) == ((), None)
+        assert child.run("1 / 0", "cell 2").failed.line == 1
+
+
+def test_what_bypasses_pythons_streams_is_shown(child):
+    assert text(child.run("import os; os.write(1, b'raw');", "c")) == "raw"
+
+
+def test_names_are_told_with_their_kinds(child):
+    child.run(
+        "import math\nx = [1]\ndef f(): ...\nclass C: ...\nc = C()\n_hid = 1",
+        "cell 1",
+    )
+    assert child.names() == {
+        "math": "module",
+        "x": "data",
+        "f": "function",
+        "C": "class",
+        "c": "object",
+    }
+
+
+def test_globals_are_fetched_by_value_or_by_handle(child):
+    child.run("x = {'a': (1, 2.5)}\ndef f(): ...", "cell 1")
+    assert child.fetch("x") == {"a": (1, 2.5)}
+    assert isinstance(child.fetch("f"), Handle)
+    with pytest.raises(KeyError, match="nothing"):
+        child.fetch("nothing")
+    child.run("loop = []; loop.append(loop)", "cell 2")
+    with pytest.raises(WireError, match="contains itself"):
+        child.fetch("loop")
+
+
+def test_a_handle_becomes_what_the_judge_makes_of_it(sandbox):
+    with born(sandbox, inward=lambda handle: ("mine", handle.name)) as child:
+        assert defined(child, "def f(): ...") == ("mine", "f")
+
+
+def test_files_are_put_into_a_folder_of_its_own(child):
+    child.put("helper.py", b"ANSWER = 42\n")
+    child.put("data/numbers.txt", b"1 2 3")
+    assert result(child, "import helper; helper.ANSWER") == "42"
+    assert result(child, "open('data/numbers.txt').read()") == "'1 2 3'"
+
+
+def test_a_file_is_not_put_outside_of_it(child):
+    with pytest.raises(GradingError, match="must be put"):
+        child.put("../outside.txt", b"")
+    with pytest.raises(GradingError, match="must be put"):
+        child.put("/tmp/outside.txt", b"")
+
+
+# ---- calls
+
+
+def test_a_call_returns_the_value_and_the_arguments_after_it(child):
+    f = defined(child, "def f(a, b): a += 1; b['k'] = 2; return a, 'x'")
+    a = np.arange(3.0)
+    came = child.call(f, (a, {}))
+    np.testing.assert_array_equal(came.value[0], [1, 2, 3])
+    assert came.value[0] is came.args[0]
+    assert came.args[1] == {"k": 2}
+    np.testing.assert_array_equal(a, [0, 1, 2])
+
+
+def test_a_call_shows_what_it_printed_and_where_it_failed(child):
+    f = defined(child, "def f(a):\n    print('so far')\n    return 1 / a")
+    came = child.call(f, (0,))
+    assert text(came) == "so far\n"
+    assert (came.failed.builtin, came.failed.line) == ("ZeroDivisionError", 3)
+
+
+def test_objects_are_made_used_and_described(child):
+    kind = defined(
+        child,
+        '''
+        class Counter:
+            """Counts."""
+            def __init__(self, start=0): self.n = start
+            def add(self, k): self.n += k; return self
+            def __iter__(self): return iter(range(self.n))
+        ''',
+        "Counter",
+    )
+    told = child.describe(kind)
+    assert told.signature == "(start=0)"
+    assert (told.name, told.doc, told.kind) == ("Counter", "Counts.", "class")
+    made = child.call(kind, (2,)).value
+    assert child.method(made, "add", (3,)).value == made
+    assert child.get(made, "n").value == 5
+    assert child.set(made, "n", 4).failed is None
+    assert child.items(made).value == [0, 1, 2, 3]
+    assert child.items(made, most=2).value == [0, 1]
+    assert child.get(made, "m").failed.builtin == "AttributeError"
+    child.drop(made)
+    with pytest.raises(ChildLost):
+        child.get(made, "n")
+
+
+def test_an_iterator_goes_on_where_it_was(child):
+    f = defined(child, "def f():\n    yield from range(5)")
+    iterator = child.call(f).value
+    taken = [child.items(iterator, 2).value for _ in range(3)]
+    assert taken == [[0, 1], [2, 3], [4]]
+
+
+def test_subclasses_arrive_as_their_base_type_and_are_counted(child):
+    f = defined(
+        child,
+        """
+        class Always(float):
+            def __eq__(self, other): return True
+            __hash__ = float.__hash__
+        f = lambda: Always(1.5)
+        """,
+    )
+    came = child.call(f)
+    assert type(came.value) is float
+    assert came.subclasses == 1
+
+
+def test_what_cannot_be_sent_is_the_answers_failure(child):
+    f = defined(child, "def f():\n    a = []; a.append(a); return a")
+    came = child.call(f)
+    assert came.failed.builtin == "ValueError"
+    assert "cannot be sent" in came.failed.message
+    g = defined(child, "import numpy as np\ng = lambda: np.zeros(9**9)", "g")
+    small = Budget(Limits(reply_bytes=1 << 12, output_bytes=1 << 12))
+    assert child.call(g, budget=small).failed is not None
+    assert child.alive
+
+
+def test_library_functions_and_types_cross_by_name(child):
+    f = defined(child, "def f(g, t): return g(4.0), t(3)")
+    assert child.call(f, (np.sqrt, np.float32), callbacks=False).value == (
+        2.0,
+        np.float32(3),
+    )
+    assert child.call(f, (open, int), callbacks=True).failed is not None
+
+
+def test_the_budget_is_shared_by_the_calls_of_a_test(child):
+    f = defined(child, "import time\ndef f(): time.sleep(0.4)")
+    budget = Budget(QUICK)
+    child.call(f, budget=budget)
+    child.call(f, budget=budget)
+    with pytest.raises(ChildLost, match="longer than it may"):
+        child.call(f, budget=budget)
+
+
+# ---- callbacks
+
+
+def test_a_function_of_the_judge_is_called_back(child):
+    f = defined(child, "def f(g, x): return g(x, scale=2) + 1")
+
+    def g(x, scale):
+        return x * scale
+
+    assert child.call(f, (g, 5)).value == 11
+
+
+def test_an_exception_of_the_judge_reaches_the_caller(child):
+    f = defined(
+        child,
+        """
+        def f(g):
+            try: g()
+            except OSError as error: return 'caught ' + str(error)
+        """,
+    )
+
+    def g():
+        raise FileNotFoundError("no file")
+
+    assert child.call(f, (g,)).value == "caught no file"
+
+
+def test_a_callback_dies_with_its_call(child):
+    f = defined(child, "kept = []\ndef f(g): kept.append(g); return g(1)")
+    calls = []
+    assert child.call(f, (lambda x: calls.append(x),)).failed is None
+    late = child.run("kept[0](2)", "cell 2")
+    assert late.failed.builtin == "RuntimeError"
+    assert "that brought it has ended" in late.failed.message
+    assert calls == [1]
+
+
+def test_a_callback_is_refused_before_anything_is_sent(child):
+    f = defined(child, "ran = []\ndef f(g): ran.append(1)")
+    with pytest.raises(CallbackRefused):
+        child.call(f, (lambda: None,), callbacks=False)
+    assert child.fetch("ran") == []
+
+
+def test_a_callback_may_call_the_child_again(child):
+    child.run("def inner(x): return 2 * x", "cell 1")
+    inner = child.fetch("inner")
+    f = defined(child, "def f(g, x): return g(x) + 1")
+    came = child.call(f, (lambda x: child.call(inner, (x,)).value, 5))
+    assert came.value == 11
+
+
+def test_callbacks_within_callbacks_end(child):
+    f = defined(child, "def f(g): return g(g)")
+
+    def g(h):
+        return child.call(f, (h,)).value
+
+    child.call(f, (g,))
+    assert child.alive
+
+
+def test_the_time_of_a_callback_is_not_the_childs(child):
+    f = defined(child, "def f(g): return g()")
+    limits = Limits(wall_s=0.3, cpu_s=0.2)
+    came = child.call(f, (lambda: time.sleep(0.5),), budget=Budget(limits))
+    assert came.failed is None
+    assert came.wall_s < 0.3
+
+
+def test_a_bound_function_is_answered_until_the_end(child):
+    child.bind("earlier", lambda x: x + 1)
+    f = defined(child, "def f(x): return earlier(earlier(x))")
+    assert child.call(f, (1,)).value == 3
+    assert child.call(f, (2,)).value == 4
+
+
+# ---- what goes wrong
+
+FIND = """
+import os, stat, struct, time
+def is_socket(n):
+    try: return stat.S_ISSOCK(os.fstat(n).st_mode)
+    except OSError: return False
+n = next(n for n in range(3, 4000) if is_socket(n))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [
+        ("while True: pass", "timeout"),
+        ("import time; time.sleep(60)", "timeout"),
+        ("import os; os._exit(0)", "crashed"),
+        ("import ctypes; ctypes.string_at(1)", "crashed"),
+        ("import os; os.abort()", "crashed"),
+        ("import os, signal; os.kill(os.getpid(), 9)", "out-of-memory"),
+        ("import os; os.closerange(3, 4000)", "crashed"),
+        (
+            "import os\nfor n in range(3, 4000):\n"
+            "  try: os.write(n, b'G' * 99)\n  except OSError: pass\n"
+            "while True: pass",
+            "crashed",
+        ),
+        (
+            "import os, struct\nfor n in range(3, 4000):\n"
+            "  try: os.write(n, b'GRAD' + struct.pack('<Q', 1 << 50))\n"
+            "  except OSError: pass\nwhile True: pass",
+            "crashed",
+        ),
+        (
+            FIND + "time.sleep(0.1); os.write(n, b'GR'); time.sleep(9)",
+            "timeout",
+        ),
+        (
+            FIND + "os.write(n, b'GRAD' + struct.pack('<Q', 1 << 20))\n"
+            "while True: os.write(n, b'x'); time.sleep(0.01)",
+            "timeout",
+        ),
+        (
+            FIND
+            + "os.write(n, b'GRAD' + struct.pack('<Q', 4) + b'\\xa7\\1N!')\n"
+            "while True: pass",
+            "crashed",
+        ),
+    ],
+)
+def test_a_child_that_goes_wrong_is_lost_with_a_verdict(
+    sandbox, source, verdict
+):
+    child = born(sandbox)
+    began = time.monotonic()
+    with pytest.raises(ChildLost) as caught:
+        child.run(source, "cell 1")
+    assert caught.value.verdict == verdict, caught.value
+    assert caught.value.says.endswith(".")
+    assert time.monotonic() - began < 5
+    assert not child.alive
+    with pytest.raises(ChildLost) as again:
+        child.run("1", "cell 2")
+    assert again.value is caught.value
+    with born(sandbox) as other:
+        assert other.run("1", "cell 1").failed is None
+
+
+SERVER = """
+import gc
+server = next(o for o in gc.get_objects() if type(o).__name__ == 'Server')
+"""
+REPLIES = [
+    "3",
+    "{}",
+    "{'value': 1, 'outputs': 3}",
+    "{'value': 1, 'outputs': [{'output_type': 'script'}]}",
+    "{'value': 1, 'failed': 'no'}",
+    "{'value': 1, 'failed': {'name': 'E', 'builtin': 'print', 'message': ''}}",
+    "{'value': 1, 'args': 3}",
+    "{'value': 1, 'kwargs': 3}",
+    "{'callback': 'x', 'args': (), 'kwargs': {}}",
+    "{'callback': 1}",
+    "{'value': 1, 'gradients': 3}",
+]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_forged_answer_that_is_none_ends_the_child(child, reply):
+    source = (
+        SERVER
+        + f"""
+packed = server._packed({reply})
+server._packed = lambda reply: packed
+"""
+    )
+    with pytest.raises(ChildLost, match="cannot be read"):
+        child.run(source, "cell 1")
+
+
+def test_a_flood_of_callbacks_ends(child):
+    source = """
+def f(g):
+    call = server._packed({'callback': 1, 'args': (), 'kwargs': {}})
+    while True: server.channel.send(call.data)
+"""
+    f = defined(child, SERVER + source)
+    calls = []
+    began = time.monotonic()
+    with pytest.raises(ChildLost, match="longer than it may"):
+        child.call(f, (lambda: calls.append(1),))
+    assert time.monotonic() - began < 4
+
+
+def test_a_flood_of_output_is_cut(child):
+    source = (
+        "import os\n"
+        "for _ in range(60): os.write(2, b'x' * (1 << 20))\n"
+        "print('y' * (1 << 26))"
+    )
+    roomy = Limits(cpu_s=4, output_bytes=100_000)
+    ran = child.run(source, "cell 1", roomy)
+    assert sum(len(each["text"]) for each in ran.outputs) < 250_000
+    assert child.run("1", "cell 2").failed is None
+
+
+def test_a_memory_bomb_is_a_failure_that_says_memory(child):
+    ran = child.run("x = bytearray(1 << 40)", "cell 1")
+    assert ran.failed.memory
+    ran = child.run(
+        "x = []\nwhile True: x.append(bytearray(1 << 24))",
+        "cell 2",
+        Limits(cpu_s=4),
+    )
+    assert ran.failed.memory
+    assert child.run("x = None", "cell 3").failed is None
+
+
+def test_deep_recursion_is_an_ordinary_error(child):
+    assert child.run("def f(): f()\nf()", "c").failed.builtin == (
+        "RecursionError"
+    )
+
+
+def test_a_thread_cannot_spend_the_processor_unseen(child):
+    source = (
+        "import threading, time\n"
+        "def spin():\n    while True: pass\n"
+        "threading.Thread(target=spin, daemon=True).start()\n"
+        "time.sleep(60)"
+    )
+    with pytest.raises(ChildLost) as caught:
+        child.run(source, "c", Limits(cpu_s=0.3, wall_s=20))
+    assert caught.value.verdict == "timeout"
+    assert caught.value.usage.cpu_s < 2
+
+
+# ---- what is seen inside
+
+
+def test_neither_the_course_nor_the_graders_environment_is_seen(
+    monkeypatch,
+):
+    monkeypatch.setenv("GRADER_TOKEN", "secret")
+    with Sandbox() as sandbox, born(sandbox) as child:
+        source = (
+            "import os, sys, attncourse\n"
+            "str(dict(os.environ)) + str(sys.argv) + str(sys.path)"
+            " + str(sys.modules.get('attncourse.grading'))"
+        )
+        seen = result(child, source)
+        assert "secret" not in seen
+        assert "GRADER" not in seen
+        assert str(Path(__file__).parents[2] / "attncourse") not in seen
+        ran = child.run("attncourse.reference.dense.attention(1)", "c")
+        assert ran.failed.builtin == "RuntimeError"
+        told = child.run("from attncourse import check; check('q')", "c")
+        assert "does not run while grading" in text(told)
+        course = str(Path(__file__).parents[2] / "attncourse")
+        ran = child.run(f"import os; os.listdir({course!r})", "cell 2")
+        assert issubclass(getattr(builtins, ran.failed.builtin), OSError)
+
+
+def test_chance_and_the_order_of_sets_repeat(sandbox):
+    source = (
+        "import random, numpy as np\n"
+        "random.random(), np.random.rand(), list({'a', 'b', 'c', 'd'})"
+    )
+    with born(sandbox) as one, born(sandbox) as two:
+        assert result(one, source) == result(two, source)
+    with born(sandbox) as one, born(sandbox, seed="5eee") as two:
+        assert result(one, source) != result(two, source)
+
+
+def test_children_do_not_see_one_another(sandbox):
+    with born(sandbox) as one, born(sandbox) as two:
+        one.run("open('mine.txt', 'w').write('secret')", "cell 1")
+        source = (
+            "import os\n[os.path.join(f, n) for f, _, ns in"
+            " os.walk(os.path.dirname(os.getcwd())) for n in ns]"
+        )
+        assert "mine" not in result(two, source)
+        assert two.run("import mine_", "c").failed.builtin == (
+            "ModuleNotFoundError"
+        )
+        other = f"import os; os.kill({one.pid}, 9)"
+        assert "Error" in two.run(other, "cell 2").failed.builtin
+        assert one.alive
+
+
+def test_figures_are_drawn_in_the_visible_run_only(sandbox):
+    pytest.importorskip("matplotlib")
+    source = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    limits = Limits(cpu_s=20, wall_s=60)
+    for visible in (True, False):
+        with born(sandbox, limits=limits, visible=visible) as child:
+            ran = child.run(source, "cell 1")
+            assert ran.failed is None
+            kinds = [set(each["data"]) for each in ran.outputs]
+            shown = [{"image/png", "text/plain"}]
+            assert kinds == (shown if visible else [])
+
+
+# ---- the server
+
+
+def test_the_isolation_is_told(sandbox):
+    assert sandbox.isolation.complete
+    assert "Landlock" in sandbox.isolation.level
+    assert sandbox.missing == ("not_there_at_all",)
+
+
+def test_a_server_that_dies_is_started_again_at_the_same_place():
+    with Sandbox() as sandbox:
+        child = born(sandbox)
+        assert child.run("1", "cell 1").failed is None
+        os.killpg(sandbox._process.pid, signal.SIGKILL)
+        sandbox._process.wait()
+        with pytest.raises(GradingError, match="started again"):
+            child.run("import time; time.sleep(9)", "cell 2")
+        sandbox.check()
+        with born(sandbox) as other:
+            assert result(other, "2 + 3") == "5"
+
+
+def test_nothing_stays_behind_when_the_sandbox_is_closed():
+    with Sandbox() as sandbox:
+        children = [born(sandbox) for _ in range(2)]
+        for child in children:
+            child.run("open('a', 'w').write('b')", "cell 1")
+        numbers = [child.pid for child in children] + [sandbox._process.pid]
+        folder = Path(sandbox.address).parent
+    assert not folder.exists()
+    assert not [n for n in numbers if Path(f"/proc/{n}").exists()]
+    for child in children:
+        child.close()
+
+
+def test_the_server_ends_with_a_grader_that_is_killed():
+    source = """
+    import sys, time
+    from attncourse.grading.sandbox import Child, Limits, Sandbox
+    sandbox = Sandbox()
+    child = Child(sandbox.address, limits=Limits(), visible=True, seed=1)
+    child.run("1", "cell 1")
+    print(child.pid, sandbox._process.pid, sandbox.address, flush=True)
+    time.sleep(60)
+    """
+    source = textwrap.dedent(source).replace(
+        "Child, Limits, Sandbox",
+        "Child, Sandbox\nfrom attncourse.grading.model import Limits",
+    )
+    grader = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True
+    )
+    *numbers, address = grader.stdout.readline().split()
+    grader.kill()
+    grader.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{number}").exists() for number in numbers):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with Sandbox() as sandbox:  # the next one cleans up
+        assert sandbox.address != address
+        assert not Path(address).exists()
+
+
+def test_a_missing_layer_is_refused_unless_students_are_trusted(monkeypatch):
+    from attncourse.grading import sandbox as module
+
+    broken = module.BOOT.replace(
+        "from inside import server",
+        "from inside import server, isolate, landlock\n"
+        "landlock.version = lambda: 0",
+    )
+    monkeypatch.setattr(module, "BOOT", broken)
+    with pytest.raises(GradingError, match="Landlock is missing"):
+        Sandbox()
+    with Sandbox(trust_students=True) as sandbox, born(sandbox) as child:
+        assert sandbox.isolation.level == "none: students are trusted"
+        assert result(child, "6 * 7") == "42"
+        with pytest.raises(ChildLost):
+            child.run("while True: pass", "cell 2")
+
+
+def test_a_server_that_cannot_start_says_why(monkeypatch):
+    from attncourse.grading import sandbox as module
+
+    monkeypatch.setattr(module, "BOOT", "raise SystemExit('no luck')")
+    with pytest.raises(GradingError, match="no luck"):
+        Sandbox()
+
+
+def test_folders_of_any_depth_are_removed(tmp_path):
+    root = tmp_path / "full"
+    root.mkdir()
+    here = os.getcwd()
+    try:
+        os.chdir(root)
+        for _ in range(1_050):
+            os.mkdir("deep")
+            os.chdir("deep")
+            Path("file").write_text("x")
+    finally:
+        os.chdir(here)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("x")
+    (root / "link").symlink_to(tmp_path / "kept")
+    (root / "shut").mkdir(mode=0o000)
+    (root / "~0").mkdir()
+    folders.remove(str(root))
+    assert not root.exists()
+    assert (tmp_path / "kept" / "file").exists()
+
+
+@pytest.mark.slow
+def test_the_server_does_not_grow_over_many_children(sandbox):
+    def resident():
+        (number,) = (
+            Path(f"/proc/{sandbox._process.pid}/task")
+            .joinpath(str(sandbox._process.pid), "children")
+            .read_text()
+            .split()
+        )
+        return int(Path(f"/proc/{number}/statm").read_text().split()[1])
+
+    def many(count):
+        for _ in range(count):
+            with born(sandbox) as child:
+                child.run("x = 1", "cell 1")
+
+    many(30)
+    before = resident()
+    many(300)
+    assert resident() - before < 256  # pages: 1 MiB
