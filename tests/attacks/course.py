@@ -4,11 +4,8 @@ Hidden tests hold canaries (text that occurs nowhere else) and numbers with
 many digits, so that the smallest leak is noticed.
 """
 
-import base64
-import functools
 import hashlib
 
-import numpy as np
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -248,64 +245,3 @@ def visible(text):
     return "\n".join(
         line for line in text.splitlines() if "SOLUTION" not in line
     )
-
-
-def hidden():
-    """Return what the hidden tests drew under `SEED`, in one namespace."""
-    space = {"np": np, "os": _Environment, "print": lambda *said: None}
-    texts = [HONEST[each] for each in ANSWERS]
-    exec("import numpy as np\n" + "\n".join(texts), space)
-    for test in ("t-norm", "t-tally"):
-        exec(TESTS[test], space)
-    return space
-
-
-class _Environment:
-    environ = {"GRADING_SEED": SEED}  # noqa: RUF012
-
-
-@functools.cache
-def secrets():
-    """Return every text that no student may see."""
-    space = hidden()
-    numbers = [
-        value
-        for array in (*space["kept"], *map(space["wanted"], space["kept"]))
-        for value in array.ravel()
-    ] + [8123.456789, 71.98765432, 1.0625314159]
-    # Nine digits: enough that no honest text holds them by chance.
-    digits = [f"{value:.12f}"[:10] for value in numbers]
-    raw = np.array(numbers).tobytes()
-    arrays = [raw[k : k + 16] for k in range(0, len(raw) - 16, 8)]
-    texts = [SEED, SEED[:24], str(int(SEED, 16)), str(SQUARES), LABEL]
-    texts += space["names"] + [each[-10:] for each in space["names"]]
-    return tuple(
-        {
-            *digits,
-            *(each.hex() for each in arrays),
-            *(form for text in [*texts, *CANARIES] for form in forms(text)),
-        }
-    )
-
-
-def forms(text):
-    """Return `text` as it is, and as somebody would disguise it."""
-    data = text.encode()
-    return (
-        text,
-        text[::-1],
-        data.hex(),
-        base64.b64encode(data).decode().rstrip("=")[:-1],
-        " ".join(text),
-        ", ".join(str(byte) for byte in data),
-    )
-
-
-CANARIES = (
-    "CANARY-",
-    "right_plain",
-    "right_mean",
-    "wrong_scale",
-    "wrong_order",
-    "wrong_error",
-)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
-from attacks import course
+from attacks import course, secrets_
 from attacks.attack import Attack, filled, notebook
 
 from attncourse.grading import autograded, collecting, feedback, submission
@@ -298,7 +298,7 @@ def leaks(sights):
         readings = {text, html.unescape(text), text.replace("\\n", "")}
         found += [
             (where, secret)
-            for secret in (*course.secrets(), "CANARY-")
+            for secret in (*secrets_.secrets(), "CANARY-")
             if any(secret in each for each in readings)
         ]
     return found

@@ -212,48 +212,6 @@ def with_odd_cells(notebook):
     ]
 
 
-# Source that breaks whatever reads it without running it.
-DEEP = {
-    "signs": "x = " + "-" * 60_000 + "1",
-    "brackets": "x = " + "(" * 5_000 + ")" * 5_000,
-    "lists": "x = " + "[" * 90 + "]" * 90,
-    "sums": "x = 1" + " + 1" * 60_000,
-    "attributes": "x = a" + ".b" * 60_000,
-    "calls": "x = a" + "()" * 60_000,
-    "compares": "x = 1" + " < 1" * 60_000,
-    "nots": "x = " + "not " * 60_000 + "1",
-    "lambdas": "x = " + "lambda: " * 20_000 + "1",
-    "ifs": "\n".join(" " * k + "if 1:" for k in range(99))
-    + "\n"
-    + " " * 99
-    + "x",
-    "elses": "if 1: x\n" + "elif 1: x\n" * 10_000,
-    "texts": "x = " + "'a' " * 100_000,
-    "lines": "\n" * 300_000,
-    "names": "x" * 3_000_000,
-    "backslashes": "\\\n" * 100_000,
-    "decorators": "@x\n" * 30_000 + "def f(): pass",
-    "f-strings": "x = f'" + "{1}" * 60_000 + "'",
-    "stars": "x = [" + "*[" * 80 + "]" * 80 + "]",
-    "statements": "x = 1\n" * 60_000,
-    "semicolons": "x = 1;" * 60_000,
-}
-
-
-def breaking(kinds):
-    """Return a change that adds the cells of `DEEP` of these kinds."""
-
-    def change(notebook):
-        for kind in kinds:
-            notebook.cells.append(new_code_cell(DEEP[kind]))
-
-    return change
-
-
-def deep_in_an_answer(notebook):
-    cell(notebook, "a-facts").source = DEEP["signs"] + "\n" + DEEP["sums"]
-
-
 def deep_metadata(notebook):
     text = nbformat.writes(notebook)
     data = json.loads(text)
@@ -332,12 +290,6 @@ ALL = (
     shaped("writes the marks of hidden tests", with_markers),
     shaped("uses every magic", with_magics),
     shaped("has cells that are no Python", with_odd_cells),
-    *(shaped(f"breaks parsers by {kind}", breaking([kind])) for kind in DEEP),
-    shaped(
-        "breaks parsers in an answer",
-        deep_in_an_answer,
-        answers={"a-facts": "pass"},
-    ),
     shaped("nests metadata deeply", deep_metadata),
     shaped("has two lists of cells", twice_the_keys),
     shaped("has its cells in reverse", reordered, spoils=tuple(course.MOST)),
