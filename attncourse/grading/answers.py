@@ -10,9 +10,20 @@ from attncourse.grading.verdicts import Answer
 
 
 def answer(
-    job: Job, test: SourceCell, place: int, visible: Session, needs: Needs
+    job: Job,
+    test: SourceCell,
+    place: int,
+    visible: Session,
+    needs: Needs,
+    *,
+    well: bool,
 ) -> Answer:
-    """Return how the cells ended that answer the test at step `place`."""
+    """Return how the cells ended that answer the test at step `place`.
+
+    `well` tells that the test came to its end.
+    """
+    if well and not visible.guilty:
+        return Answer()  # nothing of it will be said
     steps = _answering(job, test, place, needs)
     own = {
         cell.grade_id: cell.visible.strip()

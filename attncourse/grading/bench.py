@@ -22,6 +22,8 @@ from attncourse.grading.session import Session
 SEED = "GRADING_SEED"
 # What nbgrader's own execution sets: a visible check then does nothing.
 EXECUTION = "NBGRADER_EXECUTION"
+# The shell's own names in a namespace.
+OWN = ("In", "Out", "_dh", "_ih", "_oh", "exit", "get_ipython", "open", "quit")
 LONGEST = "the test needed more time than there is for one question"
 
 
@@ -62,7 +64,7 @@ class Bench:
         self.needs = needs
         self.seed = seed
         self.problems: list[str] = []
-        shell.python.reset(new_session=True)
+        _emptied(shell)
 
     def given(self, step: Step, cell: SourceCell) -> None:
         """Run an instructor's cell that tests may depend on."""
@@ -163,6 +165,18 @@ class Bench:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+def _emptied(shell: Any) -> None:
+    """Empty the shell's namespace, without looking for garbage."""
+    names, hook = shell.user_ns, shell.python.displayhook
+    kept = {each: shell.python.user_ns_hidden[each] for each in OWN}
+    for name in list(names):
+        if not name.startswith("__"):
+            del names[name]
+    names |= kept | {"__name__": "__main__"}
+    names["_oh"].clear()
+    hook._ = hook.__ = hook.___ = ""
 
 
 def _seed(text: str) -> None:

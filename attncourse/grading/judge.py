@@ -176,7 +176,12 @@ class _Judge:
         tried = bench.test(cell.source, cell)
         seen = self.seen.get(cell.grade_id or "", Tried())
         answer = answers.answer(
-            self.job, cell, index, visible, self.needs[cell.grade_id or ""]
+            self.job,
+            cell,
+            index,
+            visible,
+            self.needs[cell.grade_id or ""],
+            well=tried.error is None,
         )
         self._close(
             verdicts.judged(cell, answer, tried, seen.outputs, seen.seconds)

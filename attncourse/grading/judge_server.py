@@ -29,6 +29,7 @@ from attncourse.grading.inside.shell import Shell
 from attncourse.grading.judge import judge
 from attncourse.grading.model import GradingError, Job, Judged, Plan
 from attncourse.grading.names import Needs, needs
+from attncourse.grading.rehearsal import rehearse
 from attncourse.grading.steps import widest
 
 MOST_PLANS = 16
@@ -74,6 +75,7 @@ class JudgeForks:
             self.plans.clear()
         plan = Plan.from_json(message["plan"])
         self.plans[message["key"]] = plan, needs(plan)
+        rehearse(plan, self.shell)
 
     def _judged(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fork a judge, and return what it told until its end."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,8 +53,8 @@ def _cleaned(told: dict[str, Any], source: str) -> dict[str, Any]:
         "error": builtin_error(told.get("error")),
         "line": told.get("line") if type(told.get("line")) is int else None,
     }
-    known = strings(source)
     notes = _texts(told.get("notes"))
+    known = strings(source) if notes else ()
     clean["notes"] = [note for note in notes if composed(note, known)]
     if clean["verdict"] not in VERDICTS:
         clean["verdict"] = None
@@ -67,7 +68,8 @@ def builtin_error(name: Any) -> str | None:
     return str(name) if known else None
 
 
-def strings(source: str) -> list[str]:
+@functools.lru_cache(maxsize=256)
+def strings(source: str) -> tuple[str, ...]:
     """Return the strings that a cell spells, the longest first."""
     module = tree(source)
     found = {
@@ -75,7 +77,7 @@ def strings(source: str) -> list[str]:
         for node in (ast.walk(module) if module else ())
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return sorted(found - {""}, key=len, reverse=True)
+    return tuple(sorted(found - {""}, key=len, reverse=True))
 
 
 def composed(note: str, known: Iterable[str]) -> bool:

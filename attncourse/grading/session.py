@@ -263,7 +263,8 @@ class Session:
             return Ran()
         limits = allowed(self.job, step, len(self.guilty))
         ran = place.child.run(source, self._labels[index], limits)
-        self._bind(place, look(step.source).binds & set(self.replaced))
+        if self.replaced:
+            self._bind(place, look(step.source).binds & self.replaced.keys())
         return ran
 
     def _bind(self, place: Place, names: Any) -> None:
