@@ -350,6 +350,19 @@ def test_a_clone_that_makes_no_thread_is_refused(inside):
     assert {inside(lambda f=f: call(f)) for f in flags} == {(-1, 1)}
 
 
+def test_a_thread_gets_no_namespace_of_its_own(inside):
+    clone = {"x86_64": 56, "aarch64": 220}[linux.MACHINE]
+    thread = 0x10000 | 0x800 | 0x100  # CLONE_THREAD and what it requires
+
+    def call(kind):
+        ctypes.set_errno(0)
+        made = linux.LIBC.syscall(clone, thread | kind, 0, 0, 0, 0)
+        return made, ctypes.get_errno()
+
+    kinds = (0x20000, 0x4000000, 0x10000000, 0x20000000, 0x40000000)
+    assert {inside(lambda k=k: call(k)) for k in kinds} == {(-1, 38)}
+
+
 @pytest.mark.skipif(linux.MACHINE != "x86_64", reason="NOT tested: not x86")
 @pytest.mark.parametrize(
     "code",

@@ -23,9 +23,8 @@ ALL = ("net", "ipc", "uts", "pid", "mount")
 
 @pytest.fixture
 def folder():
-    """A folder to which every user finds the way."""
+    """A private folder's folder for a child."""
     base = Path(tempfile.mkdtemp())
-    base.chmod(0o711)
     own = base / "own"
     own.mkdir()
     (own / "helper.py").write_text("ANSWER = 42\n")

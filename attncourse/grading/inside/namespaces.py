@@ -64,6 +64,10 @@ def enter_namespaces(
         seen = tree.roots(visible)
         filetree.replace(seen, Path(folder), fresh_proc="pid" in names)
         names.append("mount")
+        if not os.geteuid():
+            # Each of root's children is to be another user. What is above
+            # the folder here is not what is above it elsewhere.
+            os.chmod(folder, 0o711)
     privileges.empty_bounding_set()
     _entered = tuple(names)
     return _entered

@@ -8,6 +8,7 @@ import errno
 import functools
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable
 
 from . import linux
@@ -101,7 +102,10 @@ def _may_all_be_read(user: int, paths: Iterable[str | os.PathLike]) -> None:
 
 def works(try_it: Callable[[], None]) -> bool:
     """Whether this can be done, found out in a process that ends."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns where there are threads; the child needs none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:
         with contextlib.suppress(BaseException):
             try_it()

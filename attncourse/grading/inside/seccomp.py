@@ -72,6 +72,7 @@ REFUSED = """fork vfork execve execveat ptrace process_vm_readv
 
 _LOW = 0xFFFFFFFF  # the kernel reads only the lower half of an int
 _CLONE_THREAD = 0x00010000
+_NEW_NAMESPACES = 0x7E020000
 _STREAM = 1
 _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # no owner, lease
 _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # no terminal input
@@ -161,7 +162,7 @@ class _Rules:
         The arguments of clone3 cannot be read here. It is left out, and
         the C library falls back on clone.
         """
-        thread = (0, _CLONE_THREAD, _CLONE_THREAD)
+        thread = (0, _CLONE_THREAD | _NEW_NAMESPACES, _CLONE_THREAD)
         process = (0, _CLONE_THREAD, 0)
         self._add(self.of.ALLOW, "clone", thread)
         self._add(self.of.ERRNO(errno.EPERM), "clone", process)
