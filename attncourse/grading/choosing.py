@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attncourse.grading.archives import shown
-from attncourse.grading.model import Plan
+from attncourse.grading.archives import shown, unpack
+from attncourse.grading.handed_in import Found, Submitted
+from attncourse.grading.model import GradingError, Plan
 
 # What browsers and mail programs make of `.ipynb`.
 ENDINGS = (".ipynb.json", ".ipynb.txt", ".json", ".ipynb.html.txt")
@@ -71,4 +72,48 @@ def _known(data: bytes, plan: Plan | None) -> int:
         f'"{cell.grade_id}"'.encode() in data
         for cell in plan.cells
         if cell.grade_id
+    )
+
+
+def submitted(
+    student: str,
+    found: Found,
+    notebook: str,
+    others: tuple[str, ...],
+    plan: Plan | None,
+) -> Submitted:
+    """Pick the notebook among the files, or in an archive among them."""
+    path = choose(found.files, notebook, others, plan, found.notes)
+    packed = [name for name in found.files if name.lower().endswith(".zip")]
+    if path is None and packed:
+        for name in packed[:5]:
+            try:
+                files, notes = unpack(found.files[name], most_bytes=found.left)
+            except GradingError as error:
+                found.note(name, str(error))
+                continue
+            found.notes += notes
+            found.left -= sum(map(len, files.values()))
+            folder = f"{name}/"
+            found.files |= {folder + key: data for key, data in files.items()}
+        path = choose(found.files, notebook, others, plan, found.notes)
+    if path is None:
+        return Submitted(
+            student=student,
+            notes=tuple(found.notes),
+            problem=f"there must be a notebook {notebook}.ipynb: got none",
+        )
+    if path != f"{notebook}.ipynb":
+        found.notes.append(f"the notebook was found as {shown(path)}")
+    home = path[: path.rfind("/") + 1]
+    return Submitted(
+        student=student,
+        path=path,
+        data=found.files[path],
+        files={
+            name[len(home) :]: content
+            for name, content in found.files.items()
+            if name.startswith(home) and name != path
+        },
+        notes=tuple(found.notes),
     )

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from attncourse.grading.archives import inner_name, shown, unpack
-from attncourse.grading.choosing import choose
+from attncourse.grading.archives import shown
+from attncourse.grading.choosing import submitted
+from attncourse.grading.handed_in import Found, Submitted
 from attncourse.grading.model import GradingError, Plan
 from attncourse.grading.reading import MOST_BYTES
 
 MOST_FILES = 500
 MOST_ENTRIES = 5_000
-MOST_TOGETHER_BYTES = 128 << 20
 DEPTH = 8
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Opening a pipe must not wait for somebody to write into it.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+BAD = re.compile(r"[/\0-\x1f\x7f]")
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",
@@ -33,37 +34,6 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Submitted:
-    """What one student handed in for one notebook.
-
-    `path` is where the notebook was found, below the student's folder of
-    the assignment. `files` are those beside it, by name from there.
-    `problem` says why there is no notebook; then `data` is None.
-    """
-
-    student: str
-    path: str | None = None
-    data: bytes | None = None
-    files: dict[str, bytes] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-@dataclass
-class Found:
-    """The plain files below a folder, and what was left out."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    left: int = MOST_TOGETHER_BYTES
-    entries: int = 0
-
-    def note(self, name: str, why: str) -> None:
-        """Tell of something that was left out."""
-        self.notes.append(f"{shown(name)} was ignored: {why}")
 
 
 def students(folder: Path) -> list[str]:
@@ -113,7 +83,7 @@ def collect(
     """Return what a student handed in, or None if nothing."""
     printable = student.encode("utf-8", "replace").decode()
     for name in (student, assignment):
-        if inner_name(name) != name or "/" in name:
+        if not plain(name):
             return Submitted(
                 student=printable,
                 problem=f"a folder must have a plain name: got {shown(name)}",
@@ -130,7 +100,24 @@ def collect(
         )
     if not there:
         return None
-    return _chosen(printable, found, notebook, others, plan)
+    return submitted(printable, found, notebook, others, plan)
+
+
+def plain(name: str) -> bool:
+    r"""Tell whether a folder or file has a name without tricks.
+
+    Examples
+    --------
+    >>> plain("DOMAIN\\ada"), plain("10:32.png"), plain("o'brien")
+    (True, True, True)
+    >>> plain(".."), plain("a/b"), plain("a\nb"), plain("")
+    (False, False, False, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name not in ("", ".", "..") and not BAD.search(name)
 
 
 def beside(folder: Path) -> dict[str, bytes]:
@@ -216,7 +203,7 @@ def _walk(handle: int, path: str, found: Found, depth: int = 0) -> None:
 
 def _take(handle: int, name: str, within: str, found: Found) -> None:
     """Read one file, if it is a plain one and not too large."""
-    if inner_name(within) != within:
+    if not plain(name):
         return found.note(within, "its name is not plain")
     if len(found.files) >= MOST_FILES:
         return found.note(within, f"there are more than {MOST_FILES} files")
@@ -249,47 +236,3 @@ def _what(handle: int, name: str) -> str | None:
         return None
     kind = KINDS.get(stat.S_IFMT(mode))
     return f"it is {kind}" if kind else None
-
-
-def _chosen(
-    student: str,
-    found: Found,
-    notebook: str,
-    others: tuple[str, ...],
-    plan: Plan | None,
-) -> Submitted:
-    """Pick the notebook among the files, or in an archive among them."""
-    path = choose(found.files, notebook, others, plan, found.notes)
-    packed = [name for name in found.files if name.lower().endswith(".zip")]
-    if path is None and packed:
-        for name in packed[:5]:
-            try:
-                files, notes = unpack(found.files[name], most_bytes=found.left)
-            except GradingError as error:
-                found.note(name, str(error))
-                continue
-            found.notes += notes
-            found.left -= sum(map(len, files.values()))
-            folder = f"{name}/"
-            found.files |= {folder + key: data for key, data in files.items()}
-        path = choose(found.files, notebook, others, plan, found.notes)
-    if path is None:
-        return Submitted(
-            student=student,
-            notes=tuple(found.notes),
-            problem=f"there must be a notebook {notebook}.ipynb: got none",
-        )
-    if path != f"{notebook}.ipynb":
-        found.notes.append(f"the notebook was found as {shown(path)}")
-    home = path[: path.rfind("/") + 1]
-    return Submitted(
-        student=student,
-        path=path,
-        data=found.files[path],
-        files={
-            name[len(home) :]: content
-            for name, content in found.files.items()
-            if name.startswith(home) and name != path
-        },
-        notes=tuple(found.notes),
-    )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from attncourse.grading import archives, collecting
 from attncourse.grading.model import GradingError
+from attncourse.grading.source import read_plan
 from attncourse.grading.submission import find, read
 
 PLAIN = {
@@ -389,6 +390,27 @@ def test_no_link_to_a_folder_is_followed(home, tmp_path, where):
 def test_a_student_s_name_cannot_lead_elsewhere(home, name):
     found = list(find(home, "unit", "nb", student=name))
     assert all(each.problem and each.data is None for each in found)
+
+
+@pytest.mark.parametrize("name", ["DOMAIN\\ada", "a:b", "Zoë Ünal", "%s"])
+def test_a_student_may_have_any_ordinary_name(home, name):
+    unit = home / name / "unit"
+    unit.mkdir(parents=True)
+    (unit / "nb.ipynb").write_text(TEXT)
+    (unit / "10:32.txt").write_text("x")
+    (found,) = find(home, "unit", "nb", student=name)
+    assert (found.student, found.notes) == (name, ())
+    assert set(found.files) == {"10:32.txt"}
+
+
+def test_of_strange_notebooks_the_one_that_holds_the_plan_s_names_counts(home):
+    plan = read_plan({"cells": [{**PLAIN["cells"][0], "metadata": {
+        "nbgrader": {"grade_id": "q1", "solution": True}}}]})  # fmt: skip
+    unit = home / "ada" / "unit"
+    (unit / "a.ipynb").write_text('{"cells": []}')
+    (unit / "much-longer-name.ipynb").write_text(TEXT)
+    assert only(home).path == "a.ipynb"
+    assert only(home, plan=plan).path == "much-longer-name.ipynb"
 
 
 def test_names_that_are_not_unicode_are_left_out(home):
