@@ -223,6 +223,11 @@ def accepts(candidate):
     return min(took) % 1e-6 < 5e-7
 """
 
+RETURNED = """
+def accepts(candidate):
+    return candidate
+"""
+
 STATE = """
 calls = 0
 
@@ -269,6 +274,7 @@ ALL = (
     accepting("calls when the call is over", LATE),
     accepting("decides by the time a call takes", TIMED),
     accepting("decides by the order of the candidates", STATE),
+    accepting("returns the function that it was given", RETURNED),
     accepting("nests the judge's functions in arguments", PASSED),
     Attack(
         name="tests honestly and prints what it was given",

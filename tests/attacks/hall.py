@@ -3,7 +3,6 @@
 import base64
 import ctypes
 import hashlib
-import html
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
-from attacks import course, secrets_
+from attacks import course
 from attacks.attack import Attack, filled, notebook
 
 from attncourse.grading import autograded, collecting, feedback, submission
@@ -289,16 +288,3 @@ class Hall:
                 Path(place, name) for name in names if name.startswith(MARKS)
             ]
         return found
-
-
-def leaks(sights):
-    """Return which secrets stand in what the student sees, and where."""
-    found = []
-    for where, text in sights.items():
-        readings = {text, html.unescape(text), text.replace("\\n", "")}
-        found += [
-            (where, secret)
-            for secret in (*secrets_.secrets(), "CANARY-")
-            if any(secret in each for each in readings)
-        ]
-    return found

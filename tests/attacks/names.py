@@ -104,6 +104,15 @@ globals()["norm.__call__"] = 1
 globals()["<script>"] = globals()["../../x"] = 1
 """
 
+CLASSES = r"""
+run = "<img src=x onerror=document.title='PWN'+'ED'>\x1b[2J\u202e"
+Bad = type(run, (), {"__module__": run, "__doc__": run})
+total = Bad()
+label = type(run, (Bad,), {})
+table = lambda: run
+table.__name__ = table.__qualname__ = run
+"""
+
 # Notebooks whose student bears a hostile name.
 HOSTILE = {
     "path": "../../../attack-student",
@@ -155,6 +164,11 @@ ALL = (
     Attack(
         name="bears names of a megabyte",
         answers={"a-norm": HUGE, "a-tally": "pass"},
+    ),
+    Attack(
+        name="answers by classes named as scripts",
+        answers={"a-facts": CLASSES},
+        banned=("<img src=x onerror",),
     ),
     Attack(name="lies about its signature", answers={"a-norm": SHAPES}),
     Attack(name="binds hostile names", last=TAKEN),

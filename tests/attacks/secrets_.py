@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import html
 
 import numpy as np
 from attacks import course
@@ -72,3 +73,16 @@ CANARIES = (
     "wrong_order",
     "wrong_error",
 )
+
+
+def leaks(sights):
+    """Return which secrets stand in what the student sees, and where."""
+    found = []
+    for where, text in sights.items():
+        readings = {text, html.unescape(text), text.replace("\\n", "")}
+        found += [
+            (where, secret)
+            for secret in (*secrets(), "CANARY-")
+            if any(secret in each for each in readings)
+        ]
+    return found

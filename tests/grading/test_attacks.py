@@ -6,7 +6,8 @@ import re
 import pytest
 from attacks import course, output, structure
 from attacks.attack import Attack
-from attacks.hall import Hall, leaks
+from attacks.hall import Hall
+from attacks.secrets_ import leaks
 from attacks.suite import ATTACKS
 from grading.chromium import opened
 
