@@ -9,7 +9,7 @@ from attncourse.grading.handed_in import Found, Submitted
 from attncourse.grading.model import GradingError, Plan
 
 # What browsers and mail programs make of `.ipynb`.
-ENDINGS = (".ipynb.json", ".ipynb.txt", ".json", ".ipynb.html.txt")
+ENDINGS = (".ipynb.json", ".ipynb.txt", ".json")
 
 
 def choose(

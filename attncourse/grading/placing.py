@@ -142,6 +142,11 @@ class _Placer:
         own = self.where.get(spot, [])
         if own:
             self._changed(self.cells[own[0]], cell)
+            if len(own) > 1:
+                self.notes.append(
+                    f"the locked cell {called(cell)} stands {len(own)} times: "
+                    "it was run once"
+                )
             key: Key = (own[0], 1, 0)
             step = Step(**{**vars(step), "index": own[0]})
         else:

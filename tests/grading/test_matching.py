@@ -150,6 +150,14 @@ def test_a_copy_of_a_test_that_holds_other_code_is_the_student_s_own():
     assert noted(found, "cell 1", "something else")
 
 
+def test_a_copied_locked_cell_runs_once_where_it_stands_first():
+    made = solved()
+    made["cells"].append(copy.deepcopy(cell(made, "setup")))
+    found = script(made)
+    assert told(found) == USUAL
+    assert noted(found, "'setup'", "2 times")
+
+
 def test_of_an_answer_given_twice_both_run_and_the_last_one_counts():
     made = solved()
     again = copy.deepcopy(cell(made, "area"))
