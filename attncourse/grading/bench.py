@@ -16,12 +16,14 @@ import numpy as np
 
 from attncourse.grading.model import Limits, SourceCell, Step
 from attncourse.grading.names import Needs
-from attncourse.grading.raising import Stopped
+from attncourse.grading.raising import Stopped, of_student
 from attncourse.grading.session import Session
 
 SEED = "GRADING_SEED"
 # What nbgrader's own execution sets: a visible check then does nothing.
 EXECUTION = "NBGRADER_EXECUTION"
+# Room for the verdict after what a student's function printed.
+VERDICT_BYTES = 1 << 20
 # The shell's own names in a namespace.
 OWN = ("In", "Out", "_dh", "_ih", "_oh", "exit", "get_ipython", "open", "quit")
 LONGEST = "the test needed more time than there is for one question"
@@ -71,7 +73,8 @@ class Bench:
         if not self.needs[cell.grade_id or ""].run:
             return
         tried = self._run(step.source, cell)
-        if tried.error is not None and not tried.missing:
+        ours = not (tried.missing or tried.stopped or of_student(tried.error))
+        if tried.error is not None and ours:
             self.problems.append(
                 f"the given cell {cell.grade_id} must run in the judge: got "
                 f"{type(tried.error).__name__}: {tried.error}"
@@ -90,7 +93,11 @@ class Bench:
         with self._surroundings(), _hurried(session, cell.limits):
             try:
                 missing = self._bind(self.needs[cell.grade_id or ""])
-                ran = self.shell.run(source, f"the test {cell.grade_id}")
+                ran = self.shell.run(
+                    source,
+                    f"the test {cell.grade_id}",
+                    cell.limits.output_bytes + VERDICT_BYTES,
+                )
                 outputs, error, value = ran.outputs, ran.error, ran.result
             except Stopped:
                 pass

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from attncourse.grading import forgetting
+from attncourse.grading.inside.wire import Handle
 from attncourse.grading.proxies import Holder, Proxy, ProxyError, Ref, ref_of
 
 if TYPE_CHECKING:
     from attncourse.grading.child import Child
-    from attncourse.grading.inside.wire import Handle
 
 OpenChild = Callable[..., "Child"]
 
@@ -44,6 +46,8 @@ class Place:
 
     def outward(self, value: Any) -> Handle | None:
         """Return the object over there that a proxy stands for."""
+        if isinstance(value, Handle):
+            return value
         if type(value) is not Proxy:
             return None
         return self.handle(ref_of(value))
@@ -82,5 +86,13 @@ class Place:
 
     def fresh(self, handle: Handle) -> Handle:
         """Return a copy of a function that shares no state with it."""
-        copied = getattr(self.child, "fresh", None)
-        return handle if copied is None else copied(handle)
+        if forgetting.NAME not in self.found:
+            self.child.run(forgetting.SOURCE, "a cell of the grader's")
+            with contextlib.suppress(KeyError):
+                self.fetch(forgetting.NAME)
+        if forgetting.NAME not in self.found:
+            return handle
+        copied = self.child.call(self.found[forgetting.NAME], (handle,))
+        if type(copied.value) is not Proxy:
+            return handle
+        return ref_of(copied.value).handle

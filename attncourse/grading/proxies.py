@@ -89,7 +89,7 @@ class Proxy:
         return written_back(called, args, kwargs, ref.holder.remember)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith(("__", "_repr_", "_ipython_")):
             return _presented(ref_of(self), name)
         return ref_of(self).holder.ask(ref_of(self), "get", name).value
 
@@ -186,8 +186,10 @@ class _Items:
         iterator = ref.holder.ask(ref, "method", "__iter__").value
         if isinstance(iterator, Proxy):
             self.ref = ref_of(iterator)
-        else:  # an iterator that crossed as data
+        elif isinstance(iterator, (list, tuple)):
             self.kept, self.ended = list(iterator), True
+        else:
+            raise ProxyError("__iter__ must return an iterator")
 
     def __iter__(self) -> Iterator[Any]:
         position, most = 0, 8
@@ -203,6 +205,8 @@ class _Items:
 
     def _more(self, most: int) -> None:
         came = self.ref.holder.ask(self.ref, "items", most).value
+        if not isinstance(came, list):
+            raise ProxyError("items must come in a list")
         self.kept += came
         self.ended = len(came) < most
 

@@ -30,6 +30,8 @@ def published(
     """
     told = None
     for output in outputs:
+        if output.get("output_type") != "display_data":
+            continue
         data = output.get("data")
         if isinstance(data, dict) and isinstance(data.get(MIME), dict):
             told = data[MIME]

@@ -15,7 +15,7 @@ from typing import Any
 from attncourse.grading.bench import Tried
 from attncourse.grading.model import Judged, SourceCell, Verdict
 from attncourse.grading.proxies import ProxyError
-from attncourse.grading.publishing import published
+from attncourse.grading.publishing import builtin_error, published
 from attncourse.grading.raising import Stopped, of_student
 from attncourse.grading.replies import Failed
 from attncourse.grading.session import Guilt
@@ -168,7 +168,7 @@ def _of_error(
 
 def _of_missing(answer: Answer, name: str) -> Found:
     if answer.failed is not None:
-        kind = answer.failed.builtin
+        kind = builtin_error(answer.failed.builtin) or "Exception"
         where = f" in line {answer.line}" if answer.line else ""
         return Found(
             verdict="error",

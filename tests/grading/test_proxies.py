@@ -121,6 +121,16 @@ class Special(Counter):
 def make():
     return Special(2)
 
+class Showy:
+    def _repr_html_(self):
+        return "<script>"
+    def _repr_mimebundle_(self, **_):
+        return {"text/html": "<script>"}
+    def _ipython_display_(self):
+        print("shown")
+
+showy = Showy()
+
 data = {"a": [1, 2.5, None], "b": (np.arange(3), "text")}
 calls = 0
 
@@ -451,6 +461,41 @@ def test_calls_with_functions_go_to_a_process_of_their_own(servers):
         session.finish()
     finally:
         session.close()
+
+
+def test_a_fresh_copy_remembers_no_earlier_call(student):
+    counting = student.counting
+    assert [counting.__fresh__()() for _ in range(3)] == [1, 1, 1]
+    kept = counting.__fresh__()
+    assert [kept(), kept(), counting(), counting()] == [1, 2, 1, 2]
+    assert student.always.__fresh__() is not None
+
+
+def test_a_fresh_copy_is_given_functions_aside(servers):
+    source = (
+        "calls = []\ndef told(f):\n    calls.append(f())\n    return calls"
+    )
+    session = Session(
+        nb.job([nb.cell(source), nb.check("pass", "test")]),
+        functools.partial(Child, servers.address),
+        visible=False,
+    )
+    try:
+        session.run(0)
+        session.begin(nb.LIMITS)
+        told = session.fetch("told")
+        for number in range(3):
+            assert told.__fresh__()(lambda n=number: n) == [number]
+        assert told(lambda: 5) == [5]
+        assert told(lambda: 6) == [5, 6]
+    finally:
+        session.close()
+
+
+def test_a_notebook_shows_a_proxy_without_asking_the_student(student):
+    for name in ("_repr_html_", "_repr_mimebundle_", "_ipython_display_"):
+        with pytest.raises(AttributeError):
+            getattr(student.showy, name)
 
 
 def test_gradients_are_made_inside_and_brought_out(servers):
