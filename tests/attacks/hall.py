@@ -26,8 +26,8 @@ from attncourse.grading.sandbox import Sandbox
 from attncourse.grading.source import read_plan
 
 LIMITS = Limits(
-    cpu_s=1.0,
-    wall_s=2.0,
+    cpu_s=0.7,
+    wall_s=1.5,
     memory_bytes=1 << 28,
     output_bytes=1 << 16,
     reply_bytes=1 << 20,

@@ -178,7 +178,7 @@ class Tally:
     def __init__(self): self.total = 0
     def add(self, name, count): self.total += count
     def most(self):
-        return {k * (2 ** 61 - 1): 0 for k in range(40000)}
+        return {k * (2 ** 61 - 1): 0 for k in range(3000)}
 """
 
 DEEP = """

@@ -211,14 +211,14 @@ CORRUPT = """    import ctypes
 
 
 def crashing(notebook):
-    for number in range(60):
+    for number in range(30):
         notebook.cells.insert(
             2, new_code_cell(f"import os; os._exit({number})")
         )
 
 
 def looping(notebook):
-    for number in range(12):
+    for number in range(4):
         notebook.cells.insert(2, new_code_cell(f"x = {number}\nwhile x: pass"))
 
 
