@@ -7,6 +7,7 @@ a note for the instructor.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from dataclasses import dataclass, field
@@ -102,6 +103,9 @@ def _parsed(text: str, notes: list[str]) -> Any:
     decoder = json.JSONDecoder(
         strict=False, parse_constant=constant, parse_int=whole
     )
+    # Millions of lists without a cycle: looking for one takes most time.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         content, end = decoder.raw_decode(text)
     except ValueError as error:
@@ -111,6 +115,9 @@ def _parsed(text: str, notes: list[str]) -> Any:
             f"a notebook must be JSON: got {says}"
             + (f" in line {where} of the file" if where else "")
         ) from None
+    finally:
+        if collecting:
+            gc.enable()
     if odd:
         notes.append(f"the file holds {odd[0]}, which JSON does not know")
     if text[end:].strip(" \t\r\n\0\x1a"):

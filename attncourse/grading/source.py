@@ -49,7 +49,20 @@ def read_plan(
         source = _loaded(file)
     metadata = _plain(source.get("metadata", {}))
     own = _settings(metadata, "the notebook")
-    upstream = own.get("upstream", upstream)
+    reader = _Reader(
+        _limited(limits, own, "the notebook"), _forbids(own), delimiters
+    )
+    return Plan(
+        assignment=assignment,
+        notebook=notebook,
+        cells=tuple(reader.cell(_plain(each)) for each in source["cells"]),
+        upstream=_checked(own.get("upstream", upstream), metadata),
+        metadata=metadata,
+    )
+
+
+def _checked(upstream: Any, metadata: dict[str, Any]) -> Upstream:
+    """Return the policy, if it is one and the notebook is in Python."""
     if upstream not in typing.get_args(Upstream):
         raise GradingError(
             f"upstream must be punish or substitute: got {upstream!r}"
@@ -57,17 +70,7 @@ def read_plan(
     language = metadata.get("kernelspec", {}).get("language", "python")
     if language.lower() not in ("python", "ipython"):
         raise GradingError(f"a notebook must be in Python: got {language}")
-    reader = _Reader(
-        _limited(limits, own, "the notebook"), _forbids(own), delimiters
-    )
-    cells = tuple(reader.cell(_plain(each)) for each in source["cells"])
-    return Plan(
-        assignment=assignment,
-        notebook=notebook,
-        cells=cells,
-        upstream=upstream,
-        metadata=metadata,
-    )
+    return upstream
 
 
 def _loaded(file: Path) -> Mapping[str, Any]:

@@ -214,4 +214,4 @@ def test_recorded_calls_become_flags_and_lies_do_not():
 def test_hostile_helpers_are_looked_through_in_bounded_time(source):
     start = time.process_time()
     flags("h(); a; x", before=source)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 15

@@ -209,7 +209,7 @@ def test_fifty_megabytes_are_read_in_seconds(payload):
     data = TEXT.replace("null", payload, 1).encode()
     start = time.process_time()
     assert len(read(data).cells) == 2
-    assert time.process_time() - start < 6
+    assert time.process_time() - start < 20
 
 
 def test_too_many_bytes_parts_or_cells_are_refused():

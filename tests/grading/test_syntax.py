@@ -79,13 +79,13 @@ def test_no_text_takes_long_to_read(name):
     look.cache_clear()
     start = time.process_time()
     look(BOMBS[name])
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 8
 
 
 def test_many_long_cells_are_read_in_bounded_time():
     cells = [BOMBS["texts"] + "\n" * n for n in range(100)]
     start = time.process_time()
     codes = look_at_all(cells)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 25
     assert codes[0].whole
     assert not codes[-1].whole
