@@ -16,6 +16,7 @@ from attncourse.grading.inside import isolate, tree
 from attncourse.grading.model import Limits
 
 LEVEL = isolate.available()
+REFUSED = ("PermissionError", "OSError", "FileNotFoundError")
 needs_isolation = pytest.mark.skipif(
     not LEVEL.complete,
     reason="isolation was NOT tested here: " + "; ".join(LEVEL.missing),
@@ -99,3 +100,36 @@ def outcome(function) -> str:
 def readable():
     """Return what a notebook reads in these tests."""
     return tree.readable({"attncourse"})
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    made = isolate.Prepared(readable())
+    yield made
+    for place in made.places:
+        os.close(place.fd)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "helper.py").write_text("ANSWER = 42\n")
+    (tmp_path / "secret").write_text("expected values")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "answer.ipynb").write_text("another student's")
+    return own
+
+
+@pytest.fixture
+def inside(prepared, folder):
+    """Run a function shut in; return its value, or fail with its error."""
+
+    def run(function, limits=None, keep=()):
+        ended = confined(prepared, folder, function, limits, keep)
+        assert ended.error is None, ended.error
+        assert not ended.signal, f"killed by {ended.signal}"
+        return ended.value
+
+    return run

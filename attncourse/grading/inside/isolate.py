@@ -211,23 +211,34 @@ def enter(
         rlimits.lower(bounds)
         return
     rlimits.die_first()
-    user = _user(prepared, folder)
-    if prepared.storage:
-        filetree.own_storage(limits.file_bytes, user)
-    elif user != os.getuid():
-        filetree.give_to(".", user)
-    own = landlock.Place.at(".", landlock.OWN)
-    changed = user != os.getuid()
-    if prepared.nested:
-        privileges.nested_user()
-    if prepared.nested or changed:
+    own, counted = _settle(prepared, folder, limits.file_bytes)
+    if counted:
         bounds["NPROC"] = limits.threads
-    privileges.give_up(user if changed else None)
     privileges.keep_to_itself()
     landlock.restrict([*prepared.places, own], abi=prepared.isolation.landlock)
     rlimits.close_all_but(tuple(keep))
     rlimits.lower(bounds)
     seccomp.install(prepared.program)
+
+
+def _settle(
+    prepared: Prepared, folder: str | os.PathLike, file_bytes: int
+) -> tuple[landlock.Place, bool]:
+    """Make the folder its own, and become whoever this process is to be.
+
+    Returns the folder, and whether its threads can be counted.
+    """
+    user = _user(prepared, folder)
+    changed = user != os.getuid()
+    if prepared.storage:
+        filetree.own_storage(file_bytes, user)
+    elif changed:
+        filetree.give_to(".", user)
+    own = landlock.Place.at(".", landlock.OWN)
+    if prepared.nested:
+        privileges.nested_user()
+    privileges.give_up(user if changed else None)
+    return own, prepared.nested or changed
 
 
 def _user(prepared: Prepared, folder: str | os.PathLike) -> int:

@@ -37,9 +37,8 @@ def enter_namespaces(
 
     Of the file tree there remain what Python needs and `visible`, to be
     read, and `folder`, to be written. Call it first thing: it forks, and
-    the caller goes on as the first process of its own; the process that
-    was called stays behind and ends when, and as, that one ends. Returns
-    the namespaces' names.
+    goes on as the first process of its own, while the one that was called
+    waits, and ends as that one ends. Returns the namespaces' names.
     """
     global _entered
     if not linux.LINUX:
@@ -65,8 +64,8 @@ def enter_namespaces(
         filetree.replace(seen, Path(folder), fresh_proc="pid" in names)
         names.append("mount")
         if not os.geteuid():
-            # Each of root's children is to be another user. What is above
-            # the folder here is not what is above it elsewhere.
+            # Each child is to be another user. The folder stays private:
+            # elsewhere, what is above it has not changed.
             os.chmod(folder, 0o711)
     privileges.empty_bounding_set()
     _entered = tuple(names)
