@@ -241,15 +241,18 @@ class Child:
         budget = budget or Budget(self.limits)
         limits = budget.limits
         request["reply_bytes"] = limits.reply_bytes + limits.output_bytes
-        request["output_bytes"] = limits.output_bytes
+        request["output_bytes"] = budget.output_bytes
         with self._crossing.request(
             request, callbacks=callbacks, lasting=lasting
         ) as data:
             told = self._line.exchange(data, budget, self._crossing)
         try:
-            return called(told)
+            came = called(told)
         except (ValueError, TypeError, KeyError):
             self._line.unreadable()
+        if came.outputs:
+            budget.show(came.outputs)
+        return came
 
 
 def _calling(

@@ -118,6 +118,9 @@ class Line:
             self._died()
         except (ChannelError, wire.WireError, ValueError, TypeError, KeyError):
             self.unreadable()
+        except BaseException:
+            self.close()  # it still waits for an answer
+            raise
         finally:
             self._channel.watch = None
             used = {

@@ -7,7 +7,7 @@ judge and to clean, never an instruction.
 from __future__ import annotations
 
 import builtins
-import time
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -162,6 +162,7 @@ class Budget:
         self.limits = limits
         self.cpu_s = limits.cpu_s
         self.wall_s = limits.wall_s
+        self.output_bytes = limits.output_bytes
 
     def spend(self, *, cpu_s: float, wall_s: float) -> None:
         """Take off what a call has used."""
@@ -169,6 +170,7 @@ class Budget:
         self.wall_s = max(0.0, self.wall_s - wall_s)
 
 
-def clock() -> float:
-    """Return the seconds by which waits are measured."""
-    return time.monotonic()
+    def show(self, outputs: tuple[dict[str, Any], ...]) -> None:
+        """Take off what a call has shown."""
+        size = sum(len(json.dumps(output)) for output in outputs)
+        self.output_bytes = max(0, self.output_bytes - size)

@@ -238,6 +238,14 @@ def test_the_budget_is_shared_by_the_calls_of_a_test(child):
         child.call(f, budget=budget)
 
 
+def test_what_the_calls_of_a_test_show_is_limited_together(child):
+    f = defined(child, "def f(): print('x' * 1000)")
+    budget = Budget(Limits(output_bytes=3_000))
+    shown = [len(text(child.call(f, budget=budget))) for _ in range(9)]
+    assert 2_000 < sum(shown) < 3_500
+    assert shown[-1] == 0
+
+
 # ---- callbacks
 
 
@@ -307,6 +315,17 @@ def test_the_time_of_a_callback_is_not_the_childs(child):
     came = child.call(f, (lambda: time.sleep(0.5),), budget=Budget(limits))
     assert came.failed is None
     assert came.wall_s < 0.3
+
+
+def test_a_child_is_closed_when_its_callback_is_interrupted(child):
+    f = defined(child, "def f(g): return g()")
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        child.call(f, (interrupted,))
+    assert not child.alive
 
 
 def test_a_bound_function_is_answered_until_the_end(child):
@@ -528,7 +547,10 @@ def test_children_do_not_see_one_another(sandbox):
 
 def test_figures_are_drawn_in_the_visible_run_only(sandbox):
     pytest.importorskip("matplotlib")
-    source = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    source = (
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
+        "plt.plot([1, 2])\nplt.show()"
+    )
     limits = Limits(cpu_s=20, wall_s=60)
     for visible in (True, False):
         with born(sandbox, limits=limits, visible=visible) as child:

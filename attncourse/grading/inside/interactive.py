@@ -156,6 +156,14 @@ class Interactive(InteractiveShell):
     def enable_gui(self, gui: str | None = None) -> None:
         """Run no event loop: figures are drawn into the outputs."""
 
+    def enable_matplotlib(
+        self, gui: str | None = None
+    ) -> tuple[str | None, str | None]:
+        """Let figures be shown, unless nobody will see them."""
+        if self.hidden:
+            return gui, None
+        return super().enable_matplotlib(gui)
+
     def ask_exit(self) -> None:
         """Stay: a cell that says `exit` ends nothing."""
 
