@@ -36,23 +36,11 @@ def unpack(
     GradingError
         If the archive cannot be read at all.
     """
-    _check_table(data)
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-        entries = archive.infolist()
-    except Exception as error:
-        raise GradingError(
-            f"an archive must be a zip file: got {type(error).__name__}"
-        ) from None
-    if len(entries) > MOST_ENTRIES:
-        raise GradingError(
-            f"an archive must have at most {MOST_ENTRIES} entries: got "
-            f"{len(entries)}"
-        )
+    archive = _opened(data)
     files: dict[str, bytes] = {}
     notes: list[str] = []
     left = most_bytes
-    for entry in entries:
+    for entry in archive.infolist():
         if entry.is_dir():
             continue
         name = inner_name(entry.filename)
@@ -70,6 +58,23 @@ def unpack(
         files[name] = content
         left -= len(content)
     return files, notes
+
+
+def _opened(data: bytes) -> zipfile.ZipFile:
+    _check_table(data)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        entries = archive.infolist()
+    except Exception as error:
+        raise GradingError(
+            f"an archive must be a zip file: got {type(error).__name__}"
+        ) from None
+    if len(entries) > MOST_ENTRIES:
+        raise GradingError(
+            f"an archive must have at most {MOST_ENTRIES} entries: got "
+            f"{len(entries)}"
+        )
+    return archive
 
 
 def _check_table(data: bytes) -> None:

@@ -87,15 +87,7 @@ def submitted(
     packed = [name for name in found.files if name.lower().endswith(".zip")]
     if path is None and packed:
         for name in packed[:5]:
-            try:
-                files, notes = unpack(found.files[name], most_bytes=found.left)
-            except GradingError as error:
-                found.note(name, str(error))
-                continue
-            found.notes += notes
-            found.left -= sum(map(len, files.values()))
-            folder = f"{name}/"
-            found.files |= {folder + key: data for key, data in files.items()}
+            _unpacked(found, name)
         path = choose(found.files, notebook, others, plan, found.notes)
     if path is None:
         return Submitted(
@@ -117,3 +109,15 @@ def submitted(
         },
         notes=tuple(found.notes),
     )
+
+
+def _unpacked(found: Found, name: str) -> None:
+    """Add the files of an archive, as if it were a folder."""
+    try:
+        files, notes = unpack(found.files[name], most_bytes=found.left)
+    except GradingError as error:
+        found.note(name, str(error))
+        return
+    found.notes += notes
+    found.left -= sum(map(len, files.values()))
+    found.files |= {f"{name}/{key}": data for key, data in files.items()}

@@ -11,7 +11,7 @@ import functools
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Of longer cells, and once a notebook's cells have this many together, the
 # names are guessed: parsing hostile text takes a second for that much.
@@ -112,6 +112,17 @@ def look(source: str) -> Code:
     module = tree(source)
     if module is None:
         return guessed(source)
+    bound = _bound(module)
+    uses = {
+        node.id
+        for node in ast.walk(module)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    return replace(bound, uses=frozenset(uses))
+
+
+def _bound(module: ast.Module) -> Code:
+    """Return what the top level of a cell binds."""
     defines, assigns, imports = set(), set(), set()
     waiting: list[ast.AST] = list(module.body)
     while waiting:
@@ -128,16 +139,10 @@ def look(source: str) -> Code:
             assigns.add(node.id)
         if not isinstance(node, SCOPES):
             waiting.extend(ast.iter_child_nodes(node))
-    uses = {
-        node.id
-        for node in ast.walk(module)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
     return Code(
         defines=frozenset(defines),
         assigns=frozenset(assigns),
         imports=frozenset(imports - {"*"}),
-        uses=frozenset(uses),
         star="*" in imports,
     )
 
