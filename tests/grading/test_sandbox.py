@@ -419,6 +419,10 @@ REPLIES = [
     "{'callback': 'x', 'args': (), 'kwargs': {}}",
     "{'callback': 1}",
     "{'value': 1, 'gradients': 3}",
+    "{'value': 1, 'failed': {'name': 'E', 'builtin': 'KeyError'}}",
+    "{'value': 1, 'outputs': [{'output_type': server.serve}]}",
+    "{'unsendable': server.serve}",
+    "{'value': 1, 'cpu_s': 'x', 'failed': server.serve}",
 ]
 
 
@@ -433,6 +437,13 @@ server._packed = lambda reply: packed
     )
     with pytest.raises(ChildLost, match="cannot be read"):
         child.run(source, "cell 1")
+
+
+def test_names_that_are_none_end_the_child(child):
+    source = "server.do_names = lambda request: {'value': {'x': 3}}"
+    child.run(SERVER + source, "cell 1")
+    with pytest.raises(ChildLost, match="cannot be read"):
+        child.names()
 
 
 def test_a_flood_of_callbacks_ends(child):

@@ -67,6 +67,26 @@ def test_many_small_outputs_are_limited_as_well(shell):
     assert len(ran.outputs) < 100
 
 
+def test_a_logger_goes_on_in_later_cells(shell):
+    shell.run(
+        "import logging\nlog = logging.getLogger('mine')\n"
+        "log.addHandler(logging.StreamHandler())",
+        "cell 1",
+    )
+    ran = shell.run("log.warning('still here')", "cell 2")
+    assert stream(ran, "stderr") == "still here\n"
+
+
+def test_a_cell_that_runs_within_another_has_its_own_outputs(shell):
+    inner = []
+    shell.user_ns["nested"] = lambda: inner.append(
+        shell.run("print('inner')", "cell 2")
+    )
+    ran = shell.run("print('a')\nnested()\nprint('b')", "cell 1")
+    assert stream(ran) == "a\nb\n"
+    assert stream(inner[0]) == "inner\n"
+
+
 def test_half_a_character_does_not_stop_the_outputs(shell):
     ran = shell.run("print('\\ud800')", "cell 1")
     stream(ran).encode()
