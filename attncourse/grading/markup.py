@@ -45,6 +45,8 @@ PICTURE = re.compile(r"data:(image/(?:png|jpeg|gif));base64,(.*)\Z", re.DOTALL)
 PLUGINS = (strikethrough, math, table)
 MAX_LENGTH = 1 << 18
 MAX_TAGS = 4_000
+# A class shows the same checks again and again; floods are not kept.
+MAX_KEPT = 1 << 15
 
 
 def html(fragment: str) -> str:
@@ -61,6 +63,8 @@ def html(fragment: str) -> str:
     if len(fragment) > MAX_LENGTH or fragment.count("<") > MAX_TAGS:
         shown = escape(safe.text(fragment, limit=10_000))
         return f"<pre>{shown}</pre>"
+    if len(fragment) > MAX_KEPT:
+        return _cleaned.__wrapped__(fragment)
     return _cleaned(fragment)
 
 

@@ -24,3 +24,16 @@ class Words(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.words.append(data)
+
+
+class Elements(html.parser.HTMLParser):
+    """Collects a page's elements and their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))

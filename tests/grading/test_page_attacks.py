@@ -1,12 +1,12 @@
 """Hostile students against the pages, in a real browser."""
 
-import html.parser
 import re
 
 import pytest
 from grading import page_payloads as payloads
 from grading import page_samples as samples
 from grading.chromium import opened, visited
+from grading.page_words import Elements
 
 from attncourse.grading import feedback, markup, report
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
@@ -165,19 +165,6 @@ def unsanitised(url):
             if "refresh" not in text
         )
     )
-
-
-class Elements(html.parser.HTMLParser):
-    """Collects a page's elements and their attributes."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
 
 
 def ran(page, tmp_path):
