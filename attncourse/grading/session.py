@@ -7,10 +7,12 @@ definitions run again. A proxy finds its function again in the new process.
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attncourse.grading.anonymity import anonymous
 from attncourse.grading.definitions import definitions
 from attncourse.grading.inside.wire import WireError
 from attncourse.grading.model import GradingError, Job, Limits
@@ -112,10 +114,16 @@ class Session:
 
     def fetch(self, name: str) -> Any:
         """Return a student's data by name, or a proxy; may raise KeyError."""
+        with contextlib.suppress(ChildLost):  # by what an earlier test did
+            return self._fetch(name)
         try:
-            return self._present().fetch(name)
+            return self._fetch(name)
         except ChildLost as lost:
             raise self._stop(lost) from None
+
+    def _fetch(self, name: str) -> Any:
+        try:
+            return self._present().fetch(name)
         except WireError as error:
             said = f"{name} cannot be read: {error}"
             raise self._stop(ChildLost("crashed", said)) from None
@@ -186,7 +194,8 @@ class Session:
             handle = place.fresh(handle)
             ref.place, ref.handle, ref.fresh = place, handle, False
         try:
-            return getattr(place.child, what)(handle, *args, **options)
+            sent = anonymous(args)
+            return getattr(place.child, what)(handle, *sent, **options)
         except Exception:
             raise
         except BaseException:  # interrupted in the middle of an answer

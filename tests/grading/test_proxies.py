@@ -121,6 +121,11 @@ class Special(Counter):
 def make():
     return Special(2)
 
+def described(f):
+    return " ".join(map(str, (
+        repr(f), f.__name__, f.__doc__, f.__qualname__, f.__module__, vars(f)
+    )))
+
 class Showy:
     def _repr_html_(self):
         return "<script>"
@@ -391,6 +396,32 @@ def test_an_exception_of_the_tests_function_reaches_the_student(student):
 
     with pytest.raises(ValueError, match="no"):
         student.apply(refuse, 3)
+
+
+def test_a_function_of_the_test_has_no_name_over_there(student):
+    def wrong_scale(x):
+        return helper_of_wrong_scale(x)
+
+    def helper_of_wrong_scale(x):
+        raise ValueError("wrong_scale and its helper")
+
+    assert "wrong" not in student.described(wrong_scale)
+    assert "wrong" not in student.described([wrong_scale, 3][0])
+    with pytest.raises(TypeError) as caught:
+        student.apply(wrong_scale, 1, 2, 3)
+    assert "wrong" not in str(caught.value)
+    with pytest.raises(ValueError, match="function and its helper"):
+        student.apply(wrong_scale, 1)
+
+
+def test_a_function_of_the_test_comes_back_as_itself(student):
+    def mine(x):
+        return x
+
+    assert student.same(mine)[0] is mine
+    functions = [mine, np.exp]
+    assert student.same(functions)[0] is functions
+    assert functions[0] is mine
 
 
 def test_a_tests_function_may_ask_the_student_again(student):
