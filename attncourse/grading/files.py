@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from attncourse.grading.model import GradingError
@@ -48,11 +49,10 @@ class Draft:
             os.fsync(handle)
 
     def place(self) -> None:
-        """Put the content in its place, and make that last."""
+        """Put the content in its place; see `place_all`."""
         try:
             os.replace(self.draft, self.file)
             self.placed = True
-            _sync_folder(self.file.parent)
         except OSError as error:
             raise cannot_write(self.file, error) from error
 
@@ -61,6 +61,20 @@ class Draft:
         if not self.placed:
             with contextlib.suppress(OSError):
                 self.draft.unlink()
+
+
+def place_all(drafts: Iterable[Draft]) -> None:
+    """Put drafts in their places, and make that outlast a power cut."""
+    folders = set()
+    for draft in drafts:
+        if not draft.placed:
+            draft.place()
+            folders.add(draft.file.parent)
+    for folder in folders:
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
 
 
 def cannot_write(file: Path, error: OSError) -> GradingError:

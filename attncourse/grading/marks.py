@@ -86,6 +86,7 @@ def write(
             )
         )
     }
+    new: list[dict[str, Any]] = []
     for (name, kind), cell in ids.items():
         if kind == "SolutionCell":
             continue
@@ -96,13 +97,15 @@ def write(
             row["auto_score"] = scores[name]
             row["needs_manual_grade"] = by_hand or scores[name] is None
         if old is None:
-            row = {"needs_manual_grade": True, **row}
+            blank = {"auto_score": None, "needs_manual_grade": True}
             added = {"id": new_uuid(), "cell_id": cell, "notebook_id": parent}
-            connection.execute(insert(GRADE).values(**added, **row))
+            new.append({**added, **blank, **row})
         elif row:
             connection.execute(
                 update(GRADE).where(GRADE.c.id == old.id).values(**row)
             )
+    if new:
+        connection.execute(insert(GRADE), new)
     _write_comments(connection, parent, ids, comments)
 
 
@@ -120,21 +123,22 @@ def _write_comments(
             ).where(COMMENT.c.notebook_id == parent)
         )
     }
+    new = []
     for (name, kind), cell in ids.items():
         if kind == "GradeCell":
             continue
         old, said = known.get(cell), comments.get(name)
         if old is None:
             added = {"id": new_uuid(), "cell_id": cell, "notebook_id": parent}
-            connection.execute(
-                insert(COMMENT).values(auto_comment=said, **added)
-            )
+            new.append({"auto_comment": said, **added})
         elif old.auto_comment != said:
             connection.execute(
                 update(COMMENT)
                 .where(COMMENT.c.id == old.id)
                 .values(auto_comment=said)
             )
+    if new:
+        connection.execute(insert(COMMENT), new)
 
 
 def penalise(

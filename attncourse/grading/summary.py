@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attncourse.grading import exports, report
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
-from attncourse.grading.files import Draft
+from attncourse.grading.files import Draft, place_all
 from attncourse.grading.model import Outcome, Plan
 from attncourse.grading.progress import printable
 from attncourse.grading.runlog import now
@@ -50,7 +50,7 @@ def write(file: Path, text: str) -> None:
     """Write a file that is there whole or not at all."""
     draft = Draft(file, text.encode("utf-8", errors="replace"))
     try:
-        draft.place()
+        place_all([draft])
     finally:
         draft.discard()
 

@@ -42,6 +42,11 @@ class Marked(Plain):
     problem: str = ""
     lost: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as a copy would be; most of it is large."""
+        outcome = self.outcome.to_json() if self.outcome else None
+        return {**vars(self), "outcome": outcome}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup(Plain):

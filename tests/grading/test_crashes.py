@@ -270,13 +270,17 @@ def test_a_killed_grader_takes_its_workers_along(slow_class):
 def test_two_graders_at_once_leave_what_one_leaves(slow_class):
     both = [program(slow_class) for _ in range(2)]
     assert [each.wait(120) for each in both] == [0, 0]
-    twice = contents(slow_class)
-    shutil.rmtree(slow_class / "autograded")
-    shutil.rmtree(slow_class / "feedback")
-    assert program(slow_class).wait(60) == 0
-    assert contents(slow_class) == twice
+    found = contents(slow_class)
+    students = [*RIGHT, *(f"s{number}" for number in range(6))]
+    assert [row[0] for row in found["records"]] == sorted(students)
+    assert len(found["grade"]) == 2 * len(students)
+    assert len(found["submitted_notebook"]) == len(students)
+    for name in students:
+        assert f"autograded/{name}/03_sums/sums.ipynb" in found
+        assert f"feedback/{name}/03_sums/sums.html" in found
 
 
+@pytest.mark.slow
 def test_killed_while_the_gradebook_is_made_it_is_made_again(start, tmp_path):
     for delay_s in (2.0, 2.6, 3.2):
         folder = tmp_path / f"after{delay_s}"
