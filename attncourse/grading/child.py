@@ -88,7 +88,11 @@ class Child:
     def names(self) -> dict[str, str]:
         """Return the global names that cells have bound, with kinds."""
         told = self._ask({"do": "names"}).value
-        return {str(name): str(kind) for name, kind in dict(told).items()}
+        if type(told) is not dict or not all(
+            type(text) is str for pair in told.items() for text in pair
+        ):
+            self._line.unreadable()
+        return told
 
     def fetch(self, name: str) -> Any:
         """Return a global by value or handle; KeyError if there is none."""

@@ -110,6 +110,8 @@ def checked_failure(told: Any) -> Failed | None:
     """Return a failure of which every part has its type."""
     if told is None:
         return None
+    if type(told) is not dict:
+        raise ValueError("a failure is told in a dict")
     cell, line = told["cell"], told["line"]
     texts = told["name"], told["builtin"], told["message"]
     if not all(type(text) is str for text in texts):
@@ -131,7 +133,10 @@ def called(told: dict[str, Any]) -> Called:
     """Return an answer of which every part has its type."""
     failed = checked_failure(told.get("failed"))
     if "unsendable" in told:
-        text = f"the answer cannot be sent: {told['unsendable']}"
+        why = told["unsendable"]
+        if type(why) is not str:
+            raise ValueError("the reason must be a text")
+        text = f"the answer cannot be sent: {why[:TEXT]}"
         failed = Failed(name="ValueError", builtin="ValueError", message=text)
     args, kwargs = told.get("args", ()), told.get("kwargs", {})
     subclasses, gradients = told.get("subclasses", 0), told.get("gradients")
@@ -168,7 +173,6 @@ class Budget:
         """Take off what a call has used."""
         self.cpu_s = max(0.0, self.cpu_s - cpu_s)
         self.wall_s = max(0.0, self.wall_s - wall_s)
-
 
     def show(self, outputs: tuple[dict[str, Any], ...]) -> None:
         """Take off what a call has shown."""

@@ -229,8 +229,6 @@ def _environment(home: str) -> dict[str, str]:
     One seed for hashing lets sets come in the same order in every run.
     """
     return {
-        # The fewer pages the server has, the sooner it has forked.
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         "HOME": home,
         "IPYTHONDIR": home,
         "LANG": "C.UTF-8",

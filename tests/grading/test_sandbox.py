@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from confined import needs_isolation
 
-from attncourse.grading.inside import folders
+from attncourse.grading.inside import folders, pages
 from attncourse.grading.inside.wire import Handle, WireError
 from attncourse.grading.model import GradingError, Limits
 from attncourse.grading.sandbox import (
@@ -660,6 +660,14 @@ def test_a_server_that_cannot_start_says_why(monkeypatch):
     monkeypatch.setattr(module, "BOOT", "raise SystemExit('no luck')")
     with pytest.raises(GradingError, match="no luck"):
         Sandbox()
+
+
+def test_large_pages_are_asked_for_own_memory_only():
+    kept = np.ones(1 << 20)
+    found = list(pages.own_memory())
+    assert any(start <= kept.ctypes.data < end for start, end in found)
+    pages.use_large()
+    assert kept.sum() == 1 << 20
 
 
 def test_folders_of_any_depth_are_removed(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -12,12 +11,11 @@ import tempfile
 import types
 from typing import Any
 
-from . import child, isolate, linux, wire
+from . import child, isolate, pages, wire
 from .channel import Channel, ChannelError
 from .shell import Shell
 
 NOT_ISOLATED = 70  # the exit status of a child that could not be shut in
-PR_SET_THP_DISABLE = 41
 LONGEST = 1 << 40  # the judge may send as much as it likes
 
 
@@ -31,7 +29,7 @@ def live(
 ) -> None:
     """Shut this process in, then answer requests until nobody asks."""
     signal.set_wakeup_fd(-1)
-    small_pages()
+    pages.use_small()
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,16 +48,6 @@ def live(
         server.serve()
     except (ChannelError, wire.WireError):
         os._exit(0)
-
-
-def small_pages() -> None:
-    """Take memory by small pages from now on.
-
-    The server's large ones make it quick to fork; here they would make
-    every first touch of memory slow.
-    """
-    with contextlib.suppress(OSError):
-        linux.prctl(PR_SET_THP_DISABLE, 1)
 
 
 def settle_in(seed: int) -> None:

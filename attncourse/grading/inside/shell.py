@@ -44,6 +44,12 @@ class Shell:
         self.python = Interactive.make()
         self.python.hidden = not visible
         self.descriptors: Descriptors | None = None
+        # The same for all cells: a logger keeps the one that it has found.
+        nothing = Outputs(0)
+        self._streams = (
+            Stream("stdout", 1, nothing),
+            Stream("stderr", 2, nothing),
+        )
         self._warm()
 
     @property
@@ -85,15 +91,20 @@ class Shell:
         """Record what is shown and printed meanwhile."""
         record = Outputs(output_bytes if self.visible else 0)
         before = sys.stdout, sys.stderr, self.python.record, builtins.input
-        sys.stdout = Stream("stdout", 1, record)
-        sys.stderr = Stream("stderr", 2, record)
-        self.python.record = record
+        sys.stdout, sys.stderr = self._streams
+        self._record_in(record)
         builtins.input = refuse_input
         try:
             yield record
         finally:
             self._add_written(record)
-            sys.stdout, sys.stderr, self.python.record, builtins.input = before
+            sys.stdout, sys.stderr, earlier, builtins.input = before
+            self._record_in(earlier)
+
+    def _record_in(self, record: Outputs) -> None:
+        self.python.record = record
+        for stream in self._streams:
+            stream.record = record
 
     def _add_written(self, record: Outputs) -> None:
         """Add what came through the descriptors, where they are caught."""
