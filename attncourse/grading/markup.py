@@ -42,6 +42,8 @@ LABEL = re.compile(r"""aria-label=(?:"([^"<>]*)"|'([^'<>]*)')""")
 HOLD = "\ue000{}\ue001"
 HELD = re.compile("\ue000(\\d+)\ue001")
 PICTURE = re.compile(r"data:(image/(?:png|jpeg|gif));base64,(.*)\Z", re.DOTALL)
+COLOURED = re.compile(r'\s*<div class="highlight[ \w-]*"><pre>')
+COLOUR = re.compile(r"highlight|hl-\w+|[a-z][a-z0-9]?")
 PLUGINS = (strikethrough, math, table)
 MAX_LENGTH = 1 << 18
 MAX_TAGS = 4_000
@@ -172,10 +174,24 @@ def safe_markdown(context: Any, source: str) -> str:
 
 
 def clean(fragment: Any) -> str:
-    """Return HTML that cannot act, for templates of nbconvert."""
+    """Return HTML that cannot act, for templates of nbconvert.
+
+    They pass coloured code through it, too, so the short classes that
+    colour it stay.
+    """
     if isinstance(fragment, bytes):
         fragment = fragment.decode("utf-8", "replace")
-    return html(str(fragment))
+    text = str(fragment)
+    if COLOURED.match(text):
+        return bleach.clean(
+            safe.text(text),
+            tags={"div", "pre", "span"},
+            attributes=lambda tag, key, value: (
+                key == "class" and all(map(COLOUR.fullmatch, value.split()))
+            ),
+            strip=True,
+        )
+    return html(text)
 
 
 # For `c.HTMLExporter.filters`, together with `sanitize_html`.

@@ -228,3 +228,15 @@ def test_payloads_in_any_order_and_broken_anywhere_stay_harmless(text):
     assert {tag for tag, _ in Elements(shown).found} <= markup.TAGS
     keys = {key for _, given in Elements(shown).found for key in given}
     assert keys <= {"title", "alt", "src", "href", "colspan", "rowspan"}
+
+
+def test_formgraders_code_keeps_its_colours_and_nothing_else():
+    code = (
+        '<div class="highlight hl-ipython3"><pre><span class="k">if</span>'
+        '<b onclick="x()">x</b><span class="modal p">x</span></pre></div>'
+    )
+    assert markup.clean(code.encode()) == (
+        '<div class="highlight hl-ipython3"><pre><span class="k">if</span>'
+        "x<span>x</span></pre></div>"
+    )
+    assert markup.clean('<span class="k">x</span>') == "<span>x</span>"
