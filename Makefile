@@ -98,8 +98,8 @@ exercises: $(READY)
 	@attncourse sync --check
 
 class: $(READY) exercises
-	@$(call say,[4/4] Grading a sample class with nbgrader)
-	@attncourse class
+	@$(call say,[4/4] Grading a sample class)
+	@attncourse class --trust-students
 
 lint: $(READY)
 	@$(call say,Checking style and types and layers)

@@ -6,40 +6,17 @@ environment variable ATTNCOURSE_CLASSROOM names.
 """
 
 import os
+from pathlib import Path
 
-from nbconvert.preprocessors import (
-    CSSHTMLHeaderPreprocessor,
-)
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    ClearOutput,
-    GetGrades,
-    IgnorePattern,
-    LimitOutput,
-    OverwriteCells,
-    OverwriteKernelspec,
-    SaveAutoGrades,
-)
-
-from attncourse.notebooks.course import tools_on_path
-from attncourse.notebooks.feedback import TellVerdicts, keep_pages_only
-from attncourse.notebooks.grading import (
-    CELL_SECONDS,
-    MendSubmission,
-    RunCells,
-    SettleGrades,
-    seconds_for,
-)
-from attncourse.notebooks.safety import FILTERS
+from attncourse.grading import plugin
+from attncourse.notebooks import engine
+from attncourse.notebooks.course import Course, tools_on_path
 
 c = get_config()
 tools_on_path()
 
-here = os.path.dirname(os.path.abspath(__file__))
-classroom = os.path.abspath(
-    os.environ.get("ATTNCOURSE_CLASSROOM") or os.path.join(here, "classroom")
-)
+course = Course(Path(__file__).resolve().parent)
+here, classroom = str(course.root), str(course.classroom)
 os.makedirs(classroom, exist_ok=True)
 
 c.CourseDirectory.course_id = "attncourse"
@@ -61,35 +38,5 @@ if not os.path.isdir("/usr/local/share/nbgrader/exchange"):
 c.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
 c.CsvExportPlugin.to = os.path.join(classroom, "grades.csv")
 
-# Grading. An endless loop costs its own question, not the class.
-c.Execute.timeout = CELL_SECONDS
-c.Execute.timeout_func = seconds_for
-c.Execute.interrupt_on_timeout = True
-c.Execute.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
-c.Autograde.sanitize_preprocessors = [
-    ClearOutput,
-    MendSubmission,
-    OverwriteKernelspec,
-    OverwriteCells,
-    CheckCellMetadata,
-]
-c.Autograde.autograde_preprocessors = [
-    RunCells,
-    IgnorePattern,
-    SettleGrades,
-    LimitOutput,
-    SaveAutoGrades,
-    AssignLatePenalties,
-    CheckCellMetadata,
-]
-c.LimitOutput.max_lines = 200
-
-# Feedback. Nothing that a run put out reaches it, and nothing in it acts.
-c.GenerateFeedback.preprocessors = [
-    GetGrades,
-    TellVerdicts,
-    CSSHTMLHeaderPreprocessor,
-]
-c.GenerateFeedback.post_convert_hook = keep_pages_only
-c.HTMLExporter.filters = FILTERS
-c.HTMLExporter.sanitize_html = True
+# Grading and feedback are this course's own engine, whoever starts them.
+plugin.use(c, lambda assignment: engine.settings(course, assignment))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attncourse import __version__
 
@@ -15,9 +17,10 @@ A course on attention, from the command line.
 Students need one command:
   attncourse check exercises/04_dense/dense.ipynb
 
-Authors and instructors, inside a checkout with solutions/, have two more:
+Authors and instructors, inside a checkout with solutions/, have three more:
   attncourse sync     after a change in solutions/ or in a question
-  attncourse class    to see an invented class go through nbgrader
+  attncourse grade    to grade what a class has handed in
+  attncourse class    to see an invented class graded
 
 Readers who want to know how fast the implementations are have one:
   attncourse bench
@@ -50,11 +53,34 @@ examples:
                                   stale and exit with status 1
 """
 
+GRADE = """\
+Grade what a class handed in for a unit, as far as it is not graded yet:
+classroom/submitted/STUDENT/NN_unit/unit.ipynb. Each notebook runs in a
+process that is shut in; its tests run in another one. Grades go into
+nbgrader's gradebook, feedback to classroom/feedback/, and the class report
+with its exports to classroom/report/. Stopped at any moment, the same
+command goes on from there. Points and comments that people gave are kept.
+
+examples:
+  attncourse grade dense                       the whole class
+  attncourse grade dense --student ada         one student
+  attncourse grade dense --notebook file.ipynb one file; nothing is kept
+  attncourse grade dense --workers 8           eight at a time
+  attncourse grade dense --scheduler tcp://10.0.0.1:8786
+                                               on a Dask cluster
+  attncourse grade dense --again               also what has not changed
+  attncourse grade my.ipynb --lint             which tests of a course of your
+                                               own must change for this
+
+The exit status is 0 if everything that was handed in has a grade, 1 if
+something could not be read, and 2 if grading was not possible. With
+--notebook it is 0 if every question passed and 1 if not.
+"""
+
 CLASS = """\
 Invent a small class that makes real mistakes, hand in its notebooks, and
-take them through nbgrader: generate_assignment, autograde,
-generate_feedback, export. Ends with a table of grades and the places to
-look. What has not changed since the last time is not graded again.
+grade them. Ends with a table of grades and the places to look. What has not
+changed since the last time is not graded again.
 
 examples:
   attncourse class
@@ -112,14 +138,21 @@ def parser() -> argparse.ArgumentParser:
     )
     sync.set_defaults(run=_sync)
 
+    _add_grade(commands, form)
+
     sample = commands.add_parser(
         "class",
-        help="grade an invented class with nbgrader",
+        help="grade an invented class",
         description=CLASS,
         formatter_class=form,
     )
     sample.add_argument(
         "--fresh", action="store_true", help="grade everything again"
+    )
+    sample.add_argument(
+        "--trust-students",
+        action="store_true",
+        help="grade also where code cannot be shut in",
     )
     sample.set_defaults(run=_class)
 
@@ -162,6 +195,59 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _add_grade(commands: Any, form: Any) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="grade what a class has handed in",
+        description=GRADE,
+        formatter_class=form,
+    )
+    grade.add_argument(
+        "unit",
+        metavar="UNIT",
+        help="such as dense; with --lint also any source notebook's file",
+    )
+    grade.add_argument(
+        "--student", metavar="NAME", help="the name of one folder"
+    )
+    grade.add_argument(
+        "--notebook",
+        type=Path,
+        metavar="FILE",
+        help="grade this file, and keep nothing",
+    )
+    grade.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="how many at a time; else one for each processor",
+    )
+    grade.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster"
+    )
+    grade.add_argument(
+        "--again", action="store_true", help="also what has not changed"
+    )
+    grade.add_argument(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="for the report; with --notebook, for the feedback",
+    )
+    grade.add_argument(
+        "--lint",
+        action="store_true",
+        help="only say which tests must change for this grader; exit 1",
+    )
+    grade.add_argument(
+        "--trust-students",
+        action="store_true",
+        help="grade also where students' code cannot be shut in (on systems "
+        "without Landlock or seccomp); every report then says so",
+    )
+    grade.set_defaults(run=_grade)
+
+
 def _check(options: argparse.Namespace) -> int:
     from attncourse.notebooks import try_out
 
@@ -192,7 +278,26 @@ def _class(options: argparse.Namespace) -> int:
     from attncourse.notebooks import course as courses
     from attncourse.notebooks import report
 
-    return report.run_class(courses.find_course(), fresh=options.fresh)
+    return report.run_class(
+        courses.find_course(),
+        fresh=options.fresh,
+        trust_students=options.trust_students,
+    )
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from attncourse.grading.settings import Options
+    from attncourse.notebooks import course as courses
+    from attncourse.notebooks import engine
+
+    if options.lint and options.unit.endswith(".ipynb"):
+        return engine.lint(None, options.unit)
+    course = courses.find_course()
+    if options.lint:
+        return engine.lint(course, options.unit)
+    names = [each.name for each in dataclasses.fields(Options)]
+    given = {name: getattr(options, name) for name in names}
+    return engine.grade(courses.find_course(), options.unit, Options(**given))
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -262,9 +367,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     except Exception as error:
+        from attncourse.grading.model import GradingError
         from attncourse.notebooks.course import CourseError
 
-        if not isinstance(error, CourseError):
+        if not isinstance(error, (CourseError, GradingError)):
             raise
         print(f"attncourse: {error}", file=sys.stderr)
         return 2

@@ -17,8 +17,9 @@ def fresh(function: Callable) -> Callable:
     so that a call cannot remember the one before. What stands for a
     function of another process makes its own copy, by ``__fresh__``.
     """
-    if hasattr(type(function), "__fresh__"):
-        return function.__fresh__()
+    copied = getattr(type(function), "__fresh__", None)
+    if copied is not None:
+        return copied(function)
     if not isinstance(function, types.FunctionType):
         return function
     own = function.__globals__

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import hmac
 import os
-import secrets
 import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+# Keeps a class in another folder than classroom/.
+CLASSROOM = "ATTNCOURSE_CLASSROOM"
 
 
 class CourseError(Exception):
@@ -41,8 +39,9 @@ class Course:
 
     @property
     def classroom(self) -> Path:
-        """The folders of nbgrader, and its gradebook."""
-        return self.root / "classroom"
+        """The folders of nbgrader, its gradebook, and the class's key."""
+        own = os.environ.get(CLASSROOM)
+        return Path(own).absolute() if own else self.root / "classroom"
 
     @property
     def book(self) -> Path:
@@ -82,19 +81,6 @@ class Course:
             )
         return float(points)
 
-    def key(self, unit: str) -> str:
-        """Return the key from which a unit's hidden cases are drawn.
-
-        It is derived from the class key in ``classroom/key``, which is
-        drawn when it is first needed and readable by its owner only.
-        """
-        file = self.classroom / "key"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _create_private(file, secrets.token_hex(32) + "\n")
-        secret = file.read_text().strip().encode()
-        return hmac.new(secret, unit.encode(), hashlib.sha256).hexdigest()[:32]
-
 
 def unit_of(stem: str) -> str:
     """Return the unit's name in a stem.
@@ -125,16 +111,6 @@ def find_course(start: Path | None = None) -> Course:
         "this must be run inside a checkout that has nbgrader_config.py "
         f"and solutions/: got {here}"
     )
-
-
-def _create_private(file: Path, text: str) -> None:
-    """Create a file whole, for its owner only, unless somebody was first."""
-    handle, draft = tempfile.mkstemp(dir=file.parent)  # mode 600
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, file)
-    os.unlink(draft)
 
 
 def tools_on_path() -> None:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import shutil
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attncourse import questions
-from attncourse.notebooks.classroom import FOLDER, Class, Steps, grader_digest
-from attncourse.notebooks.course import Course, CourseError, unit_of
+from attncourse.grading import grade as engine
+from attncourse.grading.settings import Options
+from attncourse.grading.store import Store
+from attncourse.notebooks.course import CLASSROOM, Course, CourseError, unit_of
+from attncourse.notebooks.engine import require_fresh, settings
 from attncourse.notebooks.release import written
 from attncourse.notebooks.sample import Hand, plan
-from attncourse.notebooks.sync import chosen, sync
+from attncourse.notebooks.sync import chosen
 
-Rows = list[dict[str, str]]
+Who = Sequence[tuple[str, str, Hand]]
+Scores = Mapping[tuple[str, str], float | None]
 
 
-def run_class(course: Course, *, fresh: bool = False) -> int:
+def run_class(
+    course: Course, *, fresh: bool = False, trust_students: bool = False
+) -> int:
     """Grade the sample class where needed, print the table and places.
+
+    Parameters
+    ----------
+    trust_students : grade also where code cannot be shut in: the notebooks
+        are our own.
 
     Returns
     -------
@@ -31,33 +41,30 @@ def run_class(course: Course, *, fresh: bool = False) -> int:
     if fresh and folder.exists():
         shutil.rmtree(folder)
     stems = chosen(course, [])
-    stale = sync(course, stems, check=True)
-    if stale:
-        raise CourseError(
-            f"exercises must fit solutions: stale are {', '.join(stale)}; "
-            "run `attncourse sync`"
-        )
+    require_fresh(course, stems)
     who = plan(stems)
-    class_ = Class(course, folder)
-    hand_in(class_, who)
-    failed = grade(class_, stems)
-    rows = class_.grades()
+    hand_in(course, folder, who)
+    done = grade(course, folder, stems, trust_students)
     print()
-    print("\n".join(table(rows, class_, stems, who)))
+    print("\n".join(table(done.scores, done.most, who)))
+    points = course.written_points()
+    if points:
+        print(
+            f"Written answers ({points:g} points a unit) wait for a person: "
+            "grade them in formgrader."
+        )
+    print(f"Students' code was held by: {'; '.join(sorted(done.isolation))}")
     print()
-    print("\n".join(places(class_, who)))
-    for line in failed:
-        print(line, file=sys.stderr)
-    return int(bool(failed))
+    print("\n".join(places(course, folder, who)))
+    return done.status
 
 
-def hand_in(class_: Class, who: Sequence[tuple[str, str, Hand]]) -> None:
+def hand_in(course: Course, folder: Path, who: Who) -> None:
     """Write everybody's notebooks, and take back what is not planned."""
     import nbformat
 
-    course = class_.course
     planned = {(student, stem) for student, stem, _ in who}
-    for old in (class_.folder / "submitted").glob("*/*"):
+    for old in (folder / "submitted").glob("*/*"):
         if (old.parent.name, old.name) not in planned:
             shutil.rmtree(old)
     for student, stem, hand in who:
@@ -66,135 +73,104 @@ def hand_in(class_: Class, who: Sequence[tuple[str, str, Hand]]) -> None:
         asked = {
             id_: questions.load(id_) for id_ in questions.ids(unit_of(stem))
         }
-        class_.submit(stem, student, written(hand.fill(source, blank, asked)))
+        submit(
+            folder,
+            student,
+            stem,
+            written(hand.fill(source, blank, asked)),
+        )
 
 
-def grade(class_: Class, stems: Sequence[str]) -> list[str]:
-    """Grade the units that changed, saying so; return what failed."""
-    done = class_.folder / "done.json"
-    known = json.loads(done.read_text()) if done.exists() else {}
-    grader = grader_digest(class_.course)
-    digests = {stem: class_.fingerprint(stem, grader) for stem in stems}
-    todo = [stem for stem in stems if known.get(stem) != digests[stem]]
-    if not todo:
-        print("Nothing has changed since the class was graded.")
-        return []
-    progress = Progress(sum(len(class_.students(stem)) for stem in todo))
-    failed = []
-    with class_.steps() as steps:
-        for stem in todo:
-            problems = _grade_unit(class_, stem, steps, progress)
-            failed += problems
-            if not problems:
-                known[stem] = digests[stem]
-        steps.export()
-    progress.end()
-    # Written last: an interrupted run is repeated, never believed.
-    done.write_text(json.dumps(known, indent=1))
-    return failed
+def submit(folder: Path, student: str, stem: str, text: str) -> None:
+    """Put a notebook where nbgrader's collect would put it."""
+    file = folder / "submitted" / student / stem / f"{unit_of(stem)}.ipynb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _grade_unit(
-    class_: Class, stem: str, steps: Steps, progress: Progress
-) -> list[str]:
-    steps.generate(stem, anew=True)
-    problems = []
-    for student in class_.students(stem):
-        progress.next(f"{stem}: {student}")
-        try:
-            steps.autograde(stem, student)
-            steps.feedback(stem, student)
-        except CourseError as error:
-            problems.append(str(error))
-    return problems
+@dataclass
+class Done:
+    """What came of a class; `scores` by student and unit, `most` by unit."""
+
+    status: int = 0
+    scores: dict[tuple[str, str], float | None] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    isolation: set[str] = field(default_factory=set)
 
 
-class Progress:
-    """One line a submission, or one changing line on a terminal."""
-
-    def __init__(self, total: int):
-        self.total = total
-        self.number = 0
-        self.start = time.monotonic()
-        self.live = sys.stdout.isatty()
-
-    def next(self, what: str) -> None:
-        """Say what is graded now."""
-        self.number += 1
-        text = f"[{self.number:2}/{self.total}] grading {what}"
-        sys.stdout.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
-        sys.stdout.flush()
-
-    def end(self) -> None:
-        """Say how long it took."""
-        if self.total:
-            taken = time.monotonic() - self.start
-            lead = "\r\x1b[K" if self.live else ""
-            sys.stdout.write(
-                f"{lead}{self.total} submissions graded in {taken:.0f} s\n"
-            )
-
-
-def table(
-    rows: Rows,
-    class_: Class,
+def grade(
+    course: Course,
+    folder: Path,
     stems: Sequence[str],
-    who: Sequence[tuple[str, str, Hand]],
-) -> list[str]:
+    trust_students: bool = False,
+) -> Done:
+    """Grade units of a class as far as they are not graded yet."""
+    done = Done()
+    options = Options(trust_students=trust_students)
+    for number, stem in enumerate(stems, 1):
+        print(f"[{number}/{len(stems)}] grading {stem}", flush=True)
+        own = settings(course, stem, folder)
+        status = engine.run(own, options, stream=io.StringIO())
+        if status > 1:
+            raise CourseError(f"{stem} must be graded: see above")
+        done.status = max(done.status, status)
+        with Store(own.db_url, own.folders, course_id=own.course_id) as store:
+            for each in store.scores(stem):
+                done.scores[each.student, stem] = each.score
+                done.most[stem] = each.max_score
+            done.isolation |= {each.isolation for each in store.outcomes(stem)}
+    return done
+
+
+def table(scores: Scores, most: Mapping[str, float], who: Who) -> list[str]:
     """Return the grades as lines: a student a row, a unit a column."""
-    scores = {
-        (row["student_id"], row["assignment"]): float(row["score"])
-        for row in rows
-    }
-    most = {row["assignment"]: float(row["max_score"]) for row in rows}
+    stems = sorted({stem for _, stem, _ in who})
     handed = {(student, stem) for student, stem, _ in who}
     says = {student: hand.says for student, _, hand in who}
     width = max(map(len, says), default=0)
-    wide = max(map(len, stems)) + 2
+    wide = max(len("not graded"), *map(len, stems)) + 2
     heads = [f"{stem:>{wide}}" for stem in stems]
     out = [f"{'':{width}} {''.join(heads)}"]
     for student in sorted(says):
-        cells = [
-            f"{scores.get((student, stem), 0.0):g}"
-            if (student, stem) in handed
-            else "-"
-            for stem in stems
-        ]
-        line = "".join(f"{cell:>{wide}}" for cell in cells)
+        line = "".join(
+            f"{_cell(scores, handed, student, stem):>{wide}}" for stem in stems
+        )
         out.append(f"{student:{width}} {line}   {says[student]}")
     out.append(
         f"{'of':{width}} "
         + "".join(f"{most.get(stem, 0.0):>{wide}g}" for stem in stems)
     )
-    points = class_.course.written_points()
-    if points:
-        out.append(
-            f"Written answers ({points:g} points a unit) wait for a person: "
-            "grade them in formgrader."
-        )
     return out
 
 
-def places(class_: Class, who: Sequence[tuple[str, str, Hand]]) -> list[str]:
-    """Return where to look: book, notebooks, feedback."""
-    course = class_.course
+def _cell(scores: Scores, handed: set, student: str, stem: str) -> str:
+    """Return a score, or what stands for none: never a zero."""
+    if (student, stem) not in handed:
+        return "-"
+    score = scores.get((student, stem))
+    return "not graded" if score is None else f"{score:g}"
+
+
+def places(course: Course, folder: Path, who: Who) -> list[str]:
+    """Return where to look: book, notebooks, report, feedback."""
     student, stem = next(
         ((s, t) for s, t, hand in who if "usual mistakes" in hand.says),
         who[0][:2],
     )
-    page = class_.page(stem, student)
+    name = unit_of(stem)
     lines = (
         ("book", course.book),
         ("notebooks", course.exercises),
-        ("feedback", class_.folder / "feedback"),
-        ("  such as", page),
-        ("grades", class_.folder / "grades.csv"),
+        ("report", folder / "report" / stem / f"{name}.html"),
+        ("feedback", folder / "feedback"),
+        ("  such as", folder / "feedback" / student / stem / f"{name}.html"),
+        ("grades", folder / "report" / stem / "grades.csv"),
     )
     shown = [f"{name:10} {_shown(file, course.root)}" for name, file in lines]
-    where = os.path.relpath(class_.folder, course.root)
+    where = os.path.relpath(folder, course.root)
     return [
         *shown,
-        f"formgrader {FOLDER}={where} .venv/bin/jupyter lab",
+        f"formgrader {CLASSROOM}={where} .venv/bin/jupyter lab",
     ]
 
 

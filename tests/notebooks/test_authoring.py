@@ -276,14 +276,6 @@ def test_a_written_answer_may_count_nothing(tmp_path):
     assert "counts no points" in text
 
 
-def test_keys_differ_between_units_and_are_private(tmp_path):
-    course = course_in(tmp_path)
-    assert course.key("dense") != course.key("masks")
-    assert course.key("dense") == course.key("dense")
-    mode = (tmp_path / "classroom" / "key").stat().st_mode
-    assert mode & 0o077 == 0
-
-
 def test_the_checkout_is_found_from_below_or_missed_clearly(tmp_path):
     course = course_in(tmp_path)
     assert find_course(tmp_path / "solutions").root == course.root

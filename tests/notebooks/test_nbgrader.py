@@ -2,6 +2,8 @@
 
 import csv
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -11,8 +13,9 @@ from notebooks.cells import COURSE, synced
 
 from attncourse import questions
 from attncourse.checking import Question
-from attncourse.notebooks import sample, sync
-from attncourse.notebooks.classroom import FOLDER, Class
+from attncourse.grading import plugin, seeds
+from attncourse.notebooks import report, sample, sync
+from attncourse.notebooks.course import CLASSROOM
 from attncourse.notebooks.release import written
 
 STEM = "04_dense"
@@ -49,10 +52,46 @@ NAME = lambda *found, **named: tell(*found, *named)
 """
 
 
+class Class:
+    """A class graded by nbgrader's own commands, with our settings."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def run(self, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *arguments],
+            cwd=COURSE.root,
+            env={**os.environ, CLASSROOM: str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout + done.stderr
+
+    def submit(self, student, notebook):
+        report.submit(self.folder, student, STEM, written(notebook))
+
+    def grade(self):
+        self.run("autograde", STEM)
+        self.run("generate_feedback", STEM)
+        file = self.folder / "grades.csv"
+        self.run("export", "--to", str(file))
+        with open(file, newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {row["student_id"]: float(row["score"]) for row in rows}
+
+    def page(self, student):
+        return self.folder / "feedback" / student / STEM / "dense.html"
+
+
 @pytest.fixture
 def class_(tmp_path):
     synced(STEM)
-    return Class(COURSE, tmp_path / "class")
+    made = Class(tmp_path / "class")
+    made.run("generate_assignment", STEM)
+    return made
 
 
 @pytest.fixture
@@ -64,44 +103,44 @@ def blank():
     return nbformat.read(COURSE.exercise(STEM), as_version=4)
 
 
-def grades(class_):
-    with open(class_.folder / "grades.csv", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    return {row["student_id"]: float(row["score"]) for row in rows}
-
-
 def test_nbgrader_s_own_commands_grade_a_class(class_, source):
-    def nbgrader(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *arguments],
-            cwd=COURSE.root,
-            env={**os.environ, FOLDER: str(class_.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout + done.stderr
-
-    class_.submit(STEM, "ada", written(sample.solved(source)))
-    class_.submit(STEM, "bao", written(blank()))
-    nbgrader("generate_assignment", STEM)
     released = class_.folder / "release" / STEM / "dense.ipynb"
     assert released.read_text("utf-8").rstrip() == (
         COURSE.exercise(STEM).read_text("utf-8").rstrip()
     )
-    said = nbgrader("validate", str(released))
+    said = class_.run("validate", str(released))
     # An untouched written answer counts as failed, where it counts.
     failed = len(ASKED) + (COURSE.written_points() > 0)
     assert f"VALIDATION FAILED ON {failed} CELL(S)" in said
-    nbgrader("autograde", STEM)
-    nbgrader("generate_feedback", STEM)
-    nbgrader("export", "--to", str(class_.folder / "grades.csv"))
-    assert grades(class_) == {"ada": MOST, "bao": 0.0}
-    page = class_.page(STEM, "ada").read_text("utf-8")
-    assert page.count("All right") == len(ASKED)
-    page = class_.page(STEM, "bao").read_text("utf-8")
-    assert page.count("Still to do") == len(ASKED)
+    hands = {
+        "ada": sample.all_right,
+        "bao": sample.untouched,
+        "chidi": sample.mistaken(1),
+        "dana": sample.test_deleted,
+        "emil": sample.broken_syntax,
+    }
+    for student, hand in hands.items():
+        class_.submit(student, hand(source, blank(), ASKED))
+    scores = class_.grade()
+    assert scores["ada"] == scores["dana"] == MOST
+    assert scores["bao"] == 0.0
+    assert 0 < scores["emil"] < MOST
+
+    # The other way in: the same submissions, the same key, the same scores.
+    other = class_.folder.parent / "other"
+    shutil.copytree(class_.folder / "submitted", other / "submitted")
+    shutil.copy(class_.folder / "key", other / "key")
+    done = report.grade(COURSE, other, [STEM])
+    assert {name: done.scores[name, STEM] for name in scores} == scores
+    for student in hands:
+        page = class_.page(student).read_text("utf-8")
+        twin = other / "feedback" / student / STEM / "dense.html"
+        assert _settled(page) == _settled(twin.read_text("utf-8"))
+
+
+def _settled(page):
+    """Return a page without what a clock decides."""
+    return re.sub(r"\d+(\.\d+)? (ms|s|seconds?)\b", "a while", page)
 
 
 def answer_cells(notebook):
@@ -151,16 +190,10 @@ def tampered(source):
 
 
 def test_hostile_submissions_gain_and_learn_nothing(class_, source):
-    class_.submit(STEM, "spy", written(spying(source)))
-    class_.submit(STEM, "dies", written(dying(source)))
-    class_.submit(STEM, "tampers", written(tampered(source)))
-    with class_.steps() as steps:
-        steps.generate(STEM)
-        for student in class_.students(STEM):
-            steps.autograde(STEM, student)
-            steps.feedback(STEM, student)
-        steps.export()
-    earned = grades(class_)
+    class_.submit("spy", spying(source))
+    class_.submit("dies", dying(source))
+    class_.submit("tampers", tampered(source))
+    earned = class_.grade()
     written_only = MOST - sum(
         each.points for each in ASKED.values() if isinstance(each, Question)
     )
@@ -168,13 +201,41 @@ def test_hostile_submissions_gain_and_learn_nothing(class_, source):
     assert 0 < earned["dies"] < MOST
     assert earned["tampers"] == MOST
 
-    graded = class_.folder / "autograded" / "spy" / STEM
-    assert "canary-" in (graded / "dense.ipynb").read_text("utf-8")
-    assert "canary-" in (graded / "leak.txt").read_text("utf-8")
-    for student in class_.students(STEM):
-        page = class_.page(STEM, student)
+    key = (class_.folder / "key").read_text().strip().encode()
+    for student in earned:
+        page = class_.page(student)
         assert [each.name for each in page.parent.iterdir()] == [page.name]
-        text = page.read_text("utf-8")
-        assert "canary-" not in text
-        for secret in ("HIDDEN", "_hidden", COURSE.key("dense")):
-            assert secret not in text
+        seed = seeds.seed(key, student, STEM)
+        for file in (
+            page,
+            class_.folder / "autograded" / student / STEM / "dense.ipynb",
+        ):
+            text = file.read_text("utf-8")
+            for secret in ("HIDDEN", "_hidden", key.decode(), seed):
+                assert secret not in text
+
+
+def test_only_pages_and_labels_stay_in_a_feedback_folder(tmp_path):
+    for step, text in (
+        ("submitted", "2026-11-21 05:46:12.123456 UTC\n"),
+        ("autograded", "forged"),
+        ("feedback", "forged"),
+    ):
+        folder = tmp_path / step / "ada" / STEM
+        folder.mkdir(parents=True)
+        (folder / "timestamp.txt").write_text(text)
+    (folder / "deep").mkdir()
+    for name in ("dense.html", "leak.txt", "leak.html", "deep/x"):
+        (folder / name).write_text("")
+    (folder / "link.html").symlink_to(folder / "dense.html")
+    submitted = tmp_path / "submitted" / "ada" / STEM
+    (submitted / "submission_secret.txt").write_text("<b>no label")
+    graded = tmp_path / "autograded" / "ada" / STEM / "dense.ipynb"
+    plugin.keep_pages_only(
+        assignment="*", student="*", notebooks=[str(graded)]
+    )
+    left = {item.name: item.read_text() for item in folder.iterdir()}
+    assert left == {
+        "dense.html": "",
+        "timestamp.txt": "2026-11-21 05:46:12.123456 UTC\n",
+    }

@@ -1,15 +1,12 @@
 """The invented class makes real mistakes, and is graded no more than once."""
 
-import json
-
 import nbformat
 import pytest
-from notebooks.cells import COURSE, points
+from notebooks.cells import COURSE, points, synced
 
 from attncourse import questions
 from attncourse.checking import Question
 from attncourse.notebooks import report, sample, sync
-from attncourse.notebooks.classroom import Class
 
 ASKED = {id_: questions.load(id_) for id_ in questions.ids("dense")}
 SOURCE = sync.source_of(COURSE, "04_dense")
@@ -76,65 +73,39 @@ def test_a_dozen_hand_in_and_each_unit_at_least_twice(units):
     assert hands == {hand.says for hand in sample.USUAL + sample.ODD}
 
 
-class Recorder:
-    """Stands in for nbgrader and says which steps were asked for."""
-
-    def __init__(self):
-        self.said = []
-
-    def __getattr__(self, name):
-        return lambda *given, **named: self.said.append((name, *given))
+def hand_in(folder, fill):
+    who = [("ada", "04_dense", sample.Hand("says", fill))]
+    report.hand_in(COURSE, folder, who)
+    return report.grade(COURSE, folder, ["04_dense"]).scores
 
 
 def test_what_has_not_changed_is_not_graded_again(tmp_path, capsys):
-    import contextlib
-
-    class_, recorder = Class(COURSE, tmp_path), Recorder()
-    class_.steps = lambda: contextlib.nullcontext(recorder)
-    who = [("ada", "04_dense", sample.Hand("all", sample.all_right))]
-    stems = ["04_dense"]
-    report.hand_in(class_, who)
-    assert report.grade(class_, stems) == []
-    assert [step[0] for step in recorder.said] == [
-        "generate",
-        "autograde",
-        "feedback",
-        "export",
-    ]
-    report.hand_in(class_, who)
-    report.grade(class_, stems)
-    assert len(recorder.said) == 4
-    assert "Nothing has changed" in capsys.readouterr().out
-
-    who = [("ada", "04_dense", sample.Hand("none", sample.untouched))]
-    report.hand_in(class_, who)
-    report.grade(class_, stems)
-    assert len(recorder.said) == 8
-    assert json.loads((tmp_path / "done.json").read_text()).keys() == {
-        "04_dense"
-    }
+    synced("04_dense")
+    scores = hand_in(tmp_path, sample.all_right)
+    assert scores == {("ada", "04_dense"): MOST}
+    graded = tmp_path / "autograded" / "ada" / "04_dense" / "dense.ipynb"
+    before = graded.stat().st_mtime_ns
+    assert hand_in(tmp_path, sample.all_right) == scores
+    assert graded.stat().st_mtime_ns == before
+    assert hand_in(tmp_path, sample.untouched) == {("ada", "04_dense"): 0}
+    assert graded.stat().st_mtime_ns > before
 
 
-def test_the_table_shows_scores_of_the_export_and_who_did_not_hand_in(
-    tmp_path,
-):
-    class_ = Class(COURSE, tmp_path)
+def test_the_table_shows_scores_and_who_did_not_hand_in():
     hand = sample.Hand("knows everything", sample.all_right)
-    who = [("ada", "04_dense", hand), ("bao", "05_masks", hand)]
-    rows = [
-        {
-            "student_id": student,
-            "assignment": stem,
-            "score": score,
-            "max_score": "18.0",
-        }
-        for student, stem, score in (
-            ("ada", "04_dense", "16.0"),
-            ("bao", "04_dense", "0.0"),
-            ("bao", "05_masks", "7.5"),
-        )
+    who = [
+        ("ada", "04_dense", hand),
+        ("bao", "05_masks", hand),
+        ("eve", "05_masks", hand),
     ]
-    lines = report.table(rows, class_, ["04_dense", "05_masks"], who)
+    scores = {
+        ("ada", "04_dense"): 16.0,
+        ("bao", "05_masks"): 7.5,
+        ("eve", "05_masks"): None,
+    }
+    most = {"04_dense": 18.0, "05_masks": 20.0}
+    lines = report.table(scores, most, who)
     assert lines[1].split() == ["ada", "16", "-", "knows", "everything"]
     assert lines[2].split() == ["bao", "-", "7.5", "knows", "everything"]
-    assert lines[3].split() == ["of", "18", "18"]
+    assert lines[3].split()[:4] == ["eve", "-", "not", "graded"]
+    assert lines[4].split() == ["of", "18", "20"]

@@ -1,0 +1,206 @@
+"""nbgrader's own autograde, feedback and formgrader, run by this engine.
+
+In a configuration file::
+
+    from attncourse.grading import plugin
+
+    plugin.use(c, settings_for)
+
+where `settings_for` returns the `Settings` of an assignment by its name.
+Scores are those of `attncourse grade`: the same submission goes the same
+way, with the same seed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import functools
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import Exporter
+from nbformat.notebooknode import NotebookNode
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    NbGraderPreprocessor,
+    SaveAutoGrades,
+)
+from traitlets import Any as AnyTrait
+from traitlets import Bool
+
+from attncourse.grading import markup, submission
+from attncourse.grading.marking import finish
+from attncourse.grading.model import GradingError, Outcome, Plan
+from attncourse.grading.pending import Assignment
+from attncourse.grading.settings import Options, Settings
+from attncourse.grading.store import Store
+from attncourse.grading.tasks import Marked, Task
+from attncourse.grading.workers import Worker, WorkerLost
+
+# Where a graded notebook says how its grade came about.
+METADATA = "grading"
+# What nbgrader's release_feedback asks for, and what it may look like.
+LABELS = {
+    "timestamp.txt": re.compile(r"[\d-]{10} [\d:.]{8,16} [\w/+-]{1,32}\s*\Z"),
+    "submission_secret.txt": re.compile(r"[\w/+=-]{1,128}\s*\Z"),
+}
+
+
+class GradeSubmission(NbGraderPreprocessor):
+    """Replace a submitted notebook by the graded one."""
+
+    settings = AnyTrait(
+        None, allow_none=True, help="Returns the Settings of an assignment."
+    ).tag(config=True)
+    trust_students = Bool(
+        False, help="Grade even where students' code cannot be shut in."
+    ).tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> tuple:
+        """Grade what the student handed in, whatever `nb` is read as."""
+        who = resources["nbgrader"]
+        assignment = _assignment(
+            self.settings, who["assignment"], self.trust_students
+        )
+        task, plan = _task(assignment, who["student"], who["notebook"])
+        marked = _marked(assignment, task, plan)
+        if marked.notebook is None or marked.outcome is None:
+            raise GradingError(f"{task.student}: {marked.problem}")
+        for text in marked.outcome.flags:
+            self.log.warning("%s: look at it: %s", task.student, text)
+        graded = nbformat.from_dict(marked.notebook)
+        graded.metadata[METADATA] = json.dumps(marked.outcome.to_json())
+        return graded, resources
+
+
+class FeedbackPage(Exporter):
+    """The page of feedback on a graded notebook, without its template."""
+
+    settings = AnyTrait(
+        None, allow_none=True, help="Returns the Settings of an assignment."
+    ).tag(config=True)
+    file_extension = ".html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: Any = None, **_: Any
+    ) -> tuple:
+        """Return the page, people's marks and comments included."""
+        who = resources["nbgrader"]
+        assignment = _assignment(self.settings, who["assignment"], True)
+        own = assignment.settings
+        with Store(own.db_url, own.folders, course_id=own.course_id) as store:
+            task, plan = _task(
+                assignment, who["student"], who["notebook"], store
+            )
+            outcome = _outcome(nb, store, task, plan)
+        read = submission.read(base64.b64decode(task.data))
+        script = submission.match(plan, read)
+        made = finish(task, plan, read, script, outcome)
+        return made.pages[".html"], self._init_resources(resources)
+
+
+def use(config: Any, settings: Callable[[str], Settings]) -> None:
+    """Let nbgrader grade by this engine, and show nothing that can act."""
+    config.GradeSubmission.settings = settings
+    config.FeedbackPage.settings = settings
+    config.Autograde.sanitize_preprocessors = [GradeSubmission]
+    config.Autograde.autograde_preprocessors = [
+        SaveAutoGrades,
+        AssignLatePenalties,
+    ]
+    config.GenerateFeedback.exporter_class = FeedbackPage
+    config.GenerateFeedback.preprocessors = []
+    config.GenerateFeedback.post_convert_hook = keep_pages_only
+    # Formgrader shows students' notebooks in the instructor's session.
+    config.HTMLExporter.filters = markup.FILTERS
+    config.HTMLExporter.sanitize_html = True
+
+
+def keep_pages_only(
+    *, assignment: str, student: str, notebooks: list[str]
+) -> None:
+    """Remove from feedback all files but pages and a submission's labels.
+
+    nbgrader copies whatever lies beside a graded notebook, through links,
+    too. Meant for ``c.GenerateFeedback.post_convert_hook``.
+    """
+    for notebook in map(Path, notebooks):
+        stem, who = notebook.parent.name, notebook.parent.parent.name
+        folder = notebook.parents[3] / "feedback" / who / stem
+        pages = {f"{Path(each).stem}.html" for each in notebooks}
+        for item in folder.iterdir() if folder.is_dir() else ():
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            elif item.is_symlink() or item.name not in pages:
+                item.unlink()
+        for name, pattern in LABELS.items():
+            original = notebook.parents[3] / "submitted" / who / stem / name
+            if original.is_file() and pattern.match(original.read_text()):
+                shutil.copyfile(original, folder / name)
+
+
+@functools.cache
+def _assignment(
+    settings: Callable[[str], Settings], name: str, trust: bool
+) -> Assignment:
+    return Assignment(settings(name), Options(trust_students=trust))
+
+
+def _task(
+    assignment: Assignment,
+    student: str,
+    notebook: str,
+    store: Store | None = None,
+) -> tuple[Task, Plan]:
+    for key, part in assignment.collect(student):
+        plan = assignment.plans[key]
+        if plan.notebook != notebook:
+            continue
+        if part.problem:
+            raise GradingError(f"{student}: {part.problem}")
+        return assignment.task(key, part, store), plan
+    raise GradingError(
+        f"{student} must have handed in {notebook}.ipynb: got nothing"
+    )
+
+
+def _outcome(
+    nb: NotebookNode, store: Store, task: Task, plan: Plan
+) -> Outcome:
+    """Return how a grade came about, whichever way it was graded."""
+    told = nb.metadata.get(METADATA)
+    if told is None:
+        for row in store.records(plan.assignment):
+            if (row.student, row.notebook) == (task.student, plan.notebook):
+                told = row.outcome
+    if told is None:
+        raise GradingError(
+            f"{task.student}'s {plan.notebook} must be graded by this engine "
+            "before its feedback: grade it again"
+        )
+    return Outcome.from_json(json.loads(told))
+
+
+def _marked(assignment: Assignment, task: Task, plan: Plan) -> Marked:
+    try:
+        return _worker(assignment.setup).mark(task, plan)
+    except WorkerLost as error:
+        _worker.cache_clear()
+        raise GradingError(
+            f"the grader lost the submission of {task.student}, which must "
+            f"be graded again: {error}"
+        ) from error
+
+
+@functools.cache
+def _worker(setup: Any) -> Worker:
+    """Return the one worker of this process, which outlives a student."""
+    worker = Worker(setup)
+    atexit.register(worker.close)
+    return worker
