@@ -34,6 +34,7 @@ from attncourse.grading.steps import allowed, child_seed, labels, widest
 from attncourse.grading.syntax import look
 
 MEMORY = "the memory that a process may use was not enough"
+LENT = "a question about functions is not tried with lent ones"
 TRIES = 3
 
 
@@ -67,7 +68,7 @@ class Session:
         self.visible = visible
         self.guilty = {} if guilty is None else guilty
         self.replaced = dict(replaced or {})
-        self.callbacks = visible or bool(replaced)
+        self.callbacks = visible
         self.failed: dict[int, Failed] = {}
         self.notes: list[str] = []
         self.stopped: Stopped | None = None
@@ -108,7 +109,7 @@ class Session:
 
         Otherwise such calls go to a process that is made for the test.
         """
-        self.callbacks = self.visible or bool(self.replaced) or allowed
+        self.callbacks = self.visible or allowed
         if self._place is not None:
             self._place.callbacks = self.callbacks
 
@@ -223,6 +224,8 @@ class Session:
 
     def _aside(self) -> Place:
         """Return this test's process for calls that bring a function."""
+        if self.replaced:  # a lent function would be the test's own answer
+            raise self._stop(ChildLost("crashed", LENT))
         while self._beside is None or not self._beside.alive:
             self._drop(self._beside)
             self._beside = self._made(callbacks=True)

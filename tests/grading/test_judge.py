@@ -426,6 +426,25 @@ def test_a_wrong_answer_stays_wrong_with_the_right_one_before_it(run):
     assert outcome.questions[1].substituted == ()
 
 
+def test_no_function_is_lent_to_a_question_about_functions(run):
+    cells = [
+        MEAN,
+        MEAN_TEST,
+        nb.answer("def accepts(f):\n    return f([1, 4]) == 2.5", "accepts"),
+        nb.check(
+            nb.hidden(
+                "assert accepts(lambda x: 2.5)\nassert not accepts(sum)"
+            ),
+            "accepts-test",
+        ),
+    ]
+    leaning = "def accepts(f):\n    return f([1, 4]) == mean([1, 4])"
+    outcome = run(cells, {"mean": "def mean(x): return 0", "accepts": leaning})
+    assert verdicts(outcome) == ["fail", "fail"]
+    outcome = run(cells, {"accepts": leaning})
+    assert verdicts(outcome) == ["pass", "pass"]
+
+
 def test_an_independent_answer_is_not_tried_twice(servers, shell):
     asked = []
 
