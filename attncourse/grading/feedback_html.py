@@ -19,6 +19,7 @@ from attncourse.grading.sentences import (
     HOW,
     MEANINGS,
     given_by_hand,
+    parts_heading,
     substituted,
     summary,
     where_it_stopped,
@@ -163,9 +164,8 @@ def _stages(card: Card) -> str:
             f"<span><strong>{said(each.name)}</strong>: "
             f"{said(each.must)}</span>{points}</li>"
         )
-    return (
-        f'<h3>It must hold that</h3><ul class="stages">{"".join(items)}</ul>'
-    )
+    listed = f'<ul class="stages">{"".join(items)}</ul>'
+    return f"<h3>{parts_heading(card)}</h3>{listed}"
 
 
 def _comment(manual: Manual | None) -> str:

@@ -130,7 +130,7 @@ def _stages(card: Card) -> str:
     if not stages:
         failed = ", ".join(card.told.failed)
         return f"Not yet right: {plain(failed)}." if failed else ""
-    lines = [f"{parts_heading(card)}", ""]
+    lines = [parts_heading(card), ""]
     for each in stages:
         mark = MARKS["pass" if each.passed else "fail"]
         lines.append(f"- {mark} **{plain(each.name)}**: {plain(each.must)}")

@@ -52,6 +52,16 @@ def test_a_mistake_is_told_with_the_place_to_read(form):
 
 
 @BOTH
+def test_statements_to_be_predicted_are_not_said_to_hold(form):
+    statement = {"name": "a", "must": "If all grow, ...", "passed": False}
+    told = samples.told("predict") | {"stages": [statement]}
+    judged = samples.judged("predict", "fail", 0, told=told)
+    text = made(form, samples.outcome(questions=(judged,)))
+    assert "Part by part" in text
+    assert "It must hold" not in text
+
+
+@BOTH
 def test_an_error_names_its_kind_and_the_students_own_line(form):
     assert "It stopped with ZeroDivisionError in line 3" in made(form)
 
