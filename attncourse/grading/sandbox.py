@@ -45,6 +45,7 @@ __all__ = [
 
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-P", "-s", "-S", "-c")
+LONGEST_BASE = 70  # a socket's path holds some hundred characters
 PREFIX, LOCK = "sandbox-", "lock"
 SETTINGS_BYTES = 1 << 20
 START_S = 120.0
@@ -199,7 +200,10 @@ class Sandbox:
 
 def _locked_folder() -> tuple[Path, IO]:
     """Return a private folder, and a lock that is held while it is used."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    base = tempfile.gettempdir()
+    if len(base) > LONGEST_BASE:
+        base = "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     lock = open(folder / LOCK, "wb")  # noqa: SIM115
     fcntl.flock(lock, fcntl.LOCK_EX)
     return folder, lock

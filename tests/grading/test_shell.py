@@ -220,6 +220,14 @@ def test_magics_and_top_level_await_work(shell):
     assert shell.run(source, "cell 3").result == 5
 
 
+def test_a_command_does_not_run_and_does_not_stop_the_cell(shell):
+    source = "!pip install numpy\nfiles = !ls\n%pip install x\nlen(files)"
+    ran = shell.run(source, "cell 1")
+    assert ran.failure is None
+    assert ran.result == 0
+    assert "(!pip does not run while grading.)" in stream(ran)
+
+
 def test_the_source_of_a_function_can_be_read(shell):
     shell.run("def f(x):\n    return x  # as it is", "cell 1")
     ran = shell.run("import inspect\ninspect.getsource(f)", "cell 2")
