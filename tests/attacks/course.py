@@ -15,9 +15,16 @@ from nbformat.v4 import (
 ASSIGNMENT, NOTEBOOK = "week", "tiny"
 # Sixteen bytes, as the engine derives them for a student.
 SEED = hashlib.sha256(b"the seed of the attacked student").hexdigest()
-MOST = {"t-norm": 4.0, "t-tally": 3.0, "t-facts": 2.0, "t-accepts": 3.0}
+MOST = {
+    "t-norm": 4.0,
+    "t-rows": 2.0,
+    "t-tally": 3.0,
+    "t-facts": 2.0,
+    "t-accepts": 3.0,
+}
 ANSWERS = {
     "a-norm": "t-norm",
+    "a-rows": "t-rows",
     "a-tally": "t-tally",
     "a-facts": "t-facts",
     "a-accepts": "t-accepts",
@@ -42,6 +49,19 @@ def norm(values):
     return np.divide(
         values, sums, out=np.zeros_like(values), where=sums != 0
     )
+    ### END SOLUTION
+''',
+    "a-rows": '''
+def rows(table):
+    """Do the same to the rows of a list, in plain loops."""
+    ### BEGIN SOLUTION
+    made = []
+    for row in table:
+        whole = 0.0
+        for value in row:
+            whole += value
+        made.append([value / whole if whole else 0.0 for value in row])
+    return made
     ### END SOLUTION
 ''',
     "a-tally": '''
@@ -113,6 +133,20 @@ blind = np.array([[0.0, 0.0], [8123.456789, 71.98765432]])
 got = norm(blind)
 zero = np.shape(got) == (2, 2) and bool(np.allclose(got, wanted(blind)))
 2.0 * right + 1.0 * (right and unchanged) + 1.0 * (right and zero)
+### END HIDDEN TESTS
+""",
+    "t-rows": """
+assert rows([[1.0, 3.0]]) == [[0.25, 0.75]]
+### BEGIN HIDDEN TESTS
+# CANARY-SOURCE-rows-1b2e90
+rng = np.random.default_rng([int(os.environ["GRADING_SEED"], 16), 3])
+drawn = rng.uniform(1, 9, (3, 4)).tolist() + [[0.0, 0.0]]
+made = rows(drawn)
+assert [len(row) for row in made] == [4, 4, 4, 2]
+for one, row in zip(made, drawn, strict=True):
+    for part, value in zip(one, row, strict=True):
+        want = value / sum(row) if sum(row) else 0.0
+        assert abs(part - want) < 1e-12, f"CANARY-ASSERT-rows-{want}"
 ### END HIDDEN TESTS
 """,
     "t-tally": """

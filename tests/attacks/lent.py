@@ -58,7 +58,21 @@ def accepts(candidate):
     return True
 """
 
+# The same again, as the question before it.
+SAME = """
+def rows(table):
+    return [norm(np.array([row]))[0].tolist() for row in table]
+"""
+
 ALL = (
+    Attack(
+        name="answers by a question that it left out",
+        answers={"a-norm": LEFT_OUT, "a-rows": SAME},
+    ),
+    Attack(
+        name="answers by a question that it got wrong on purpose",
+        answers={"a-norm": SUBSTITUTE, "a-rows": SAME},
+    ),
     Attack(
         name="leaves a question out to be lent its answer",
         answers={"a-norm": LEFT_OUT, "a-accepts": LEANS},

@@ -13,7 +13,7 @@ def hidden():
     space = {"np": np, "os": _Environment, "print": lambda *said: None}
     texts = [course.HONEST[each] for each in course.ANSWERS]
     exec("import numpy as np\n" + "\n".join(texts), space)
-    for test in ("t-norm", "t-tally"):
+    for test in ("t-norm", "t-rows", "t-tally"):
         exec(course.TESTS[test], space)
     return space
 
@@ -30,7 +30,9 @@ def secrets():
         value
         for array in (*space["kept"], *map(space["wanted"], space["kept"]))
         for value in array.ravel()
-    ] + [8123.456789, 71.98765432, 1.0625314159]
+    ]
+    numbers += [value for row in space["drawn"] for value in row if value]
+    numbers += [8123.456789, 71.98765432, 1.0625314159]
     # Nine digits: enough that no honest text holds them by chance.
     digits = [f"{value:.12f}"[:10] for value in numbers]
     raw = np.array(numbers).tobytes()
