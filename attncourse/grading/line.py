@@ -51,6 +51,7 @@ class Line:
         self.closed = False
         self._usage = Usage()
         self._greeted = False
+        self._waited = 0.0  # for callbacks of the call that is running
         self._control = socket.socket(socket.AF_UNIX)
         self._control.settimeout(START_S)
         request = {
@@ -93,25 +94,11 @@ class Line:
             raise RuntimeError("a child that was closed cannot be asked")
         self._greet()
         began, cpu = time.monotonic(), self.cpu_s()
-        limits = budget.limits
+        before = self._channel.watch, self._waited
         self._channel.watch = self._watcher(cpu + budget.cpu_s)
-        self._channel.max_bytes = _longest(limits)
-        wire_limits = wire.WireLimits(bytes=_longest(limits))
-        waited, left = 0.0, MOST_CALLBACKS
+        self._waited = 0.0
         try:
-            self._send(request, began + budget.wall_s)
-            while True:
-                until = began + waited + budget.wall_s
-                frame = self._channel.receive(until - time.monotonic())
-                message = crossing.read(frame, wire_limits)
-                if "callback" not in message:
-                    break
-                start, left = time.monotonic(), left - 1
-                if left < 0 or waited > PATIENCE * limits.wall_s:
-                    raise OverTime
-                reply = crossing.answer(message)
-                waited += time.monotonic() - start
-                self._send(reply, start + waited + budget.wall_s)
+            message = self._converse(request, began, budget, crossing)
         except (Late, OverTime):
             self.lose("timeout", _too_slow(budget.limits))
         except Closed:
@@ -122,19 +109,41 @@ class Line:
             self.close()  # it still waits for an answer
             raise
         finally:
-            self._channel.watch = None
             used = {
                 "cpu_s": max(0.0, self.cpu_s() - cpu),
-                "wall_s": time.monotonic() - began - waited,
+                "wall_s": time.monotonic() - began - self._waited,
             }
+            self._channel.watch, self._waited = before
             budget.spend(**used)
         return message | used
 
+    def _converse(
+        self, request: bytes, began: float, budget: Budget, crossing: Crossing
+    ) -> dict[str, Any]:
+        """Send a request, answer its callbacks, return its answer."""
+        if budget.cpu_s <= 0:
+            raise OverTime
+        limits = wire.WireLimits(bytes=_longest(budget.limits))
+        self._send(request, began + budget.wall_s)
+        for _ in range(MOST_CALLBACKS):
+            until = began + self._waited + budget.wall_s
+            self._channel.max_bytes = limits.bytes
+            frame = self._channel.receive(until - time.monotonic())
+            message = crossing.read(frame, limits)
+            if "callback" not in message:
+                return message
+            start = time.monotonic()
+            reply = crossing.answer(message)
+            self._waited += time.monotonic() - start
+            if self._waited > PATIENCE * budget.limits.wall_s:
+                break
+            self._send(reply, began + self._waited + budget.wall_s)
+        raise OverTime
+
     def _send(self, data: bytes, until: float) -> None:
         """Send bytes, of which the judge alone decides how many."""
-        longest, self._channel.max_bytes = self._channel.max_bytes, ANY_SIZE
+        self._channel.max_bytes = ANY_SIZE
         self._channel.send(data, max(0.1, until - time.monotonic()))
-        self._channel.max_bytes = longest
 
     def _watcher(self, most: float) -> Callable[[], None]:
         """Return what raises when the child has used up its time."""

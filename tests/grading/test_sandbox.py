@@ -246,6 +246,15 @@ def test_what_the_calls_of_a_test_show_is_limited_together(child):
     assert shown[-1] == 0
 
 
+def test_many_short_calls_cannot_outrun_the_budget(child):
+    f = defined(
+        child, "def f():\n    for _ in range(50_000): pass\n    return 1"
+    )
+    budget = Budget(Limits(cpu_s=0.05, wall_s=60))
+    with pytest.raises(ChildLost, match="longer than it may"):
+        [child.call(f, budget=budget) for _ in range(1_000)]
+
+
 # ---- callbacks
 
 
@@ -315,6 +324,20 @@ def test_the_time_of_a_callback_is_not_the_childs(child):
     came = child.call(f, (lambda: time.sleep(0.5),), budget=Budget(limits))
     assert came.failed is None
     assert came.wall_s < 0.3
+
+
+def test_a_callback_that_calls_again_does_not_end_the_watch(child):
+    child.run("def inner(): return 1", "cell 1")
+    inner = child.fetch("inner")
+    f = defined(child, "def f(g):\n    g()\n    while True: pass")
+    began = time.monotonic()
+    with pytest.raises(ChildLost, match="longer than it may"):
+        child.call(
+            f,
+            (lambda: child.call(inner).value,),
+            budget=Budget(Limits(cpu_s=0.2, wall_s=30)),
+        )
+    assert time.monotonic() - began < 5
 
 
 def test_a_child_is_closed_when_its_callback_is_interrupted(child):
