@@ -27,14 +27,11 @@ Given = tuple[tuple[Manual, ...], float]
 
 
 def given(
-    connection: Connection,
-    assignment: str,
-    notebook: str,
-    student: str | None = None,
+    connection: Connection, assignment: str, notebook: str
 ) -> dict[str, Given]:
     """Return people's marks and the late penalty, by student."""
     found: dict[str, dict[str, Manual]] = {}
-    of = assignment, notebook, student
+    of = assignment, notebook
     for row in connection.execute(_grades(*of)):
         made = Manual(
             grade_id=row.name,
@@ -82,7 +79,7 @@ def digest(manual: Iterable[Manual], penalty: float) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _grades(*of: str | None) -> Select[Any]:
+def _grades(*of: str) -> Select[Any]:
     query = (
         select(
             SUBMITTED.c.student_id,
@@ -104,7 +101,7 @@ def _grades(*of: str | None) -> Select[Any]:
     return _of(query, *of)
 
 
-def _comments(*of: str | None) -> Select[Any]:
+def _comments(*of: str) -> Select[Any]:
     query = (
         select(
             SUBMITTED.c.student_id,
@@ -119,19 +116,11 @@ def _comments(*of: str | None) -> Select[Any]:
     return _of(query, *of)
 
 
-def _of(
-    query: Select[Any],
-    assignment: str | None,
-    notebook: str | None,
-    student: str | None,
-) -> Select[Any]:
+def _of(query: Select[Any], assignment: str, notebook: str) -> Select[Any]:
     table = SUBMITTED_NOTEBOOK
-    query = (
+    return (
         query.join(NOTEBOOK, NOTEBOOK.c.id == table.c.notebook_id)
         .join(SUBMITTED, SUBMITTED.c.id == table.c.assignment_id)
         .join(ASSIGNMENT, ASSIGNMENT.c.id == SUBMITTED.c.assignment_id)
         .where(ASSIGNMENT.c.name == assignment, NOTEBOOK.c.name == notebook)
     )
-    if student is not None:
-        query = query.where(SUBMITTED.c.student_id == student)
-    return query

@@ -146,8 +146,9 @@ class Run:
             print(line, file=stream)
 
     def _tasks(self, survey: Survey) -> Iterator[Task]:
+        given = self.assignment.given(self.store)
         for student in survey.pending:
-            tasks = self.assignment.tasks(student, self.store)
+            tasks = self.assignment.tasks(student, given)
             self.expected[student] = len(tasks)
             yield from tasks
 

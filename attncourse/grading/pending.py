@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from attncourse.grading import collecting, seeds
+from attncourse.grading.byhand import Given
 from attncourse.grading.collecting import Submitted
 from attncourse.grading.content import (
     environment_key,
@@ -19,6 +20,8 @@ from attncourse.grading.settings import Options, Settings
 from attncourse.grading.source import read_plan
 from attncourse.grading.store import Store
 from attncourse.grading.tasks import Setup, Task
+
+NOTHING: Given = ((), 0.0)
 
 
 @dataclass
@@ -100,23 +103,28 @@ class Assignment:
                 found.append((key, made))
         return found
 
-    def tasks(self, student: str, store: Store) -> list[Task]:
+    def given(self, store: Store) -> dict[str, dict[str, Given]]:
+        """Return people's marks, by the key of the plan and student."""
+        name = self.settings.assignment
+        return {
+            key: store.given(name, plan.notebook)
+            for key, plan in self.plans.items()
+        }
+
+    def tasks(
+        self, student: str, given: Mapping[str, Mapping[str, Given]]
+    ) -> list[Task]:
         """Return what to do for a student's submission."""
         return [
-            self.task(key, part, store)
+            self.task(key, part, given[key].get(part.student, NOTHING))
             for key, part in self.collect(student)
             if not part.problem
         ]
 
-    def task(
-        self, key: str, part: Submitted, store: Store | None = None
-    ) -> Task:
+    def task(self, key: str, part: Submitted, given: Given = NOTHING) -> Task:
         """Return what to do for one notebook."""
         files = {**part.files, **self.beside}
-        name, given = self.plans[key].notebook, {}
-        if store is not None:
-            given = store.given(self.settings.assignment, name, part.student)
-        by_hand, penalty = given.get(part.student, ((), 0.0))
+        by_hand, penalty = given
         return Task(
             student=part.student,
             plan=key,
@@ -168,13 +176,3 @@ def _beside(sources: Iterable[Path]) -> dict[str, bytes]:
     for folder in sorted({file.parent for file in sources}):
         found |= collecting.beside(folder)
     return found
-
-
-def in_groups(
-    assignment: Assignment, students: Iterable[str], store: Store
-) -> Iterator[list[Task]]:
-    """Give each student's tasks, read when they are asked for."""
-    for student in students:
-        tasks = assignment.tasks(student, store)
-        if tasks:
-            yield tasks

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from attncourse.grading import byhand, submission
 from attncourse.grading.marking import finish
 from attncourse.grading.model import GradingError, Outcome
-from attncourse.grading.pending import Assignment
+from attncourse.grading.pending import NOTHING, Assignment
 from attncourse.grading.store import Store
 
 
@@ -19,22 +19,19 @@ def refresh(assignment: Assignment, store: Store) -> Iterator[str]:
     Nothing is graded: the outcome is the recorded one. Give the students.
     """
     plans = {plan.notebook: key for key, plan in assignment.plans.items()}
-    given = {
-        name: store.given(assignment.settings.assignment, name)
-        for name in plans
-    }
+    given = assignment.given(store)
     for row in store.records(assignment.settings.assignment):
         if row.notebook not in plans:
             continue
-        people = given[row.notebook].get(row.student, ((), 0.0))
+        key = plans[row.notebook]
+        people = given[key].get(row.student, NOTHING)
         shown = byhand.digest(*people)
         if shown == row.by_hand:
             continue
-        key = plans[row.notebook]
         for own, part in assignment.collect(row.student):
             if own != key or part.problem:
                 continue
-            task = assignment.task(key, part, store)
+            task = assignment.task(key, part, people)
             if task.content_key != row.content_key:
                 continue  # it will be graded again, with a page of its own
             plan = assignment.plans[key]

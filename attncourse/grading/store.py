@@ -159,12 +159,10 @@ class Store:
         with self.book.reading() as connection:
             return scores(connection, assignment)
 
-    def given(
-        self, assignment: str, notebook: str, student: str | None = None
-    ) -> dict[str, byhand.Given]:
+    def given(self, assignment: str, notebook: str) -> dict[str, byhand.Given]:
         """Return people's marks and the late penalty, by student."""
         with self.book.reading() as connection:
-            return byhand.given(connection, assignment, notebook, student)
+            return byhand.given(connection, assignment, notebook)
 
     def autograded(self, student: str, assignment: str, name: str) -> Path:
         """Return where formgrader looks for a graded notebook."""

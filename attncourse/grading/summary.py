@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncourse.grading import exports, report
+from attncourse.grading import exports, report, similar
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
 from attncourse.grading.files import Draft, place_all
 from attncourse.grading.model import Outcome, Plan
@@ -131,10 +129,7 @@ def _level(came: dict[str, Outcome]) -> str:
 def _similar(
     run: Run, plan: Plan, came: dict[str, Outcome]
 ) -> tuple[Similar, ...]:
-    """Return answers that are built alike, if there is what finds them."""
-    if importlib.util.find_spec("attncourse.grading.similar") is None:
-        return ()
-    similar = importlib.import_module("attncourse.grading.similar")
+    """Return answers that are built alike."""
     answers: dict[str, dict[str, str]] = {}
     for student in came:
         file = run.store.autograded(student, plan.assignment, plan.notebook)

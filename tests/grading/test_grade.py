@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_samples import answer, contents, hand_in, settings, source
+from engine_samples import (
+    answer,
+    contents,
+    hand_in,
+    notebook,
+    settings,
+    source,
+)
 from nbgrader.api import Gradebook
 
 from attncourse.grading import grade, runlog
@@ -219,3 +226,53 @@ def test_the_log_tells_what_was_done(course):
     assert events[0]["versions"]["numpy"]
     assert events[1]["points"] == 5.0
     assert json.dumps(events)
+
+
+ODD = """def add(a, b):
+    table = {key: [key ** 2, {key}] for key in range(9) if key % 2}
+    while a > 0 and not (b < 0 or b in table):
+        for low, (high, *rest) in zip(table, [(b, a, 1), (2, 3)]):
+            a, b = b - high, -a if low else +b
+        try:
+            table[a] = lambda x, *more, y=b: x @ y[1:2, ...]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{error!r:>10}") from error
+        else:
+            del table[b], rest[::2]
+    return a + b
+"""
+
+
+def test_similar_answers_are_reported(course):
+    for student in ("ada", "bao"):
+        hand_in(course, student, notebook(ODD))
+    for number in range(6):
+        hand_in(course, f"s{number}", answer(5))
+    run(course)
+    page = (course.report / "sums.html").read_text()
+    found = page[page.lower().index("similar") :]
+    assert "ada" in found
+    assert "bao" in found
+    assert "copied" not in page
+
+
+@pytest.mark.slow
+def test_a_large_class_takes_no_more_memory_than_a_small_one(course):
+    for number in range(1000):
+        hand_in(course, f"s{number:04}", answer(5, f"{number} " * 2000))
+    found = []
+
+    class Watching(io.StringIO):
+        def write(self, text):
+            status = Path("/proc/self/statm").read_text().split()
+            found.append(int(status[1]) * 4096)
+
+        def isatty(self):
+            return True
+
+    stream = Watching()
+    options = Options(workers=2)
+    out = io.StringIO()
+    assert grade.run(course, options, stream=out, progress_stream=stream) == 0
+    early, late = found[len(found) // 5], found[-2]
+    assert late - early < 16 << 20, [size >> 20 for size in found]
