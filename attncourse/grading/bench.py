@@ -49,8 +49,7 @@ class Tried:
 class Bench:
     """Runs given cells and tests beside one session with a student's code.
 
-    Only one is in use at a time: it takes the shell's namespace, and what
-    a run before has left there is gone.
+    Several can share a shell, in turn: each has its own namespace.
     """
 
     def __init__(
@@ -66,13 +65,24 @@ class Bench:
         self.needs = needs
         self.seed = seed
         self.problems: list[str] = []
-        _emptied(shell)
+        self._names: dict[str, Any] = {}
+        self._waiting: list[tuple[str, SourceCell]] = []
 
     def given(self, step: Step, cell: SourceCell) -> None:
-        """Run an instructor's cell that tests may depend on."""
-        if not self.needs[cell.grade_id or ""].run:
-            return
-        tried = self._run(step.source, cell)
+        """Keep an instructor's cell that the next tests may depend on."""
+        if self.needs[cell.grade_id or ""].run:
+            self._waiting.append((step.source, cell))
+
+    def test(self, source: str, cell: SourceCell) -> Tried:
+        """Run a test cell, after the given cells before it."""
+        with self._at_work():
+            for each in self._waiting:
+                self._given(*each)
+            self._waiting.clear()
+            return self._run(source, cell)
+
+    def _given(self, source: str, cell: SourceCell) -> None:
+        tried = self._run(source, cell)
         ours = not (tried.missing or tried.stopped or of_student(tried.error))
         if tried.error is not None and ours:
             self.problems.append(
@@ -80,9 +90,29 @@ class Bench:
                 f"{type(tried.error).__name__}: {tried.error}"
             )
 
-    def test(self, source: str, cell: SourceCell) -> Tried:
-        """Run a test cell against the student's names."""
-        return self._run(source, cell)
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Fill the shell's namespace with what was left there last time.
+
+        It stays the same dict: functions look up their names in it.
+        """
+        names, hook = self.shell.user_ns, self.shell.python.displayhook
+        own = self.shell.python.user_ns_hidden
+        kept = {name: own[name] for name in OWN}
+        for name in list(names):
+            if not name.startswith("__"):
+                del names[name]
+        names |= kept | {"__name__": "__main__"} | self._names
+        names["_oh"].clear()
+        hook._ = hook.__ = hook.___ = ""
+        try:
+            yield
+        finally:
+            self._names = {
+                name: value
+                for name, value in names.items()
+                if name not in OWN and not name.startswith("__")
+            }
 
     def _run(self, source: str, cell: SourceCell) -> Tried:
         started = time.monotonic()
@@ -172,18 +202,6 @@ class Bench:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-
-def _emptied(shell: Any) -> None:
-    """Empty the shell's namespace, without looking for garbage."""
-    names, hook = shell.user_ns, shell.python.displayhook
-    kept = {each: shell.python.user_ns_hidden[each] for each in OWN}
-    for name in list(names):
-        if not name.startswith("__"):
-            del names[name]
-    names |= kept | {"__name__": "__main__"}
-    names["_oh"].clear()
-    hook._ = hook.__ = hook.___ = ""
 
 
 def _seed(text: str) -> None:

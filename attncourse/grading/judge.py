@@ -6,6 +6,7 @@ import functools
 import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attncourse.grading import answers, substitutes, verdicts
@@ -59,6 +60,14 @@ def _unreported(what: str, data: Any) -> None:
     """Tell nobody."""
 
 
+@dataclass(frozen=True)
+class Side:
+    """A student's notebook at work, and where tests run beside it."""
+
+    session: Session
+    bench: Bench
+
+
 class _Judge:
     """Runs the notebook twice: to be seen, and with the hidden cases."""
 
@@ -79,7 +88,6 @@ class _Judge:
         }
         self.guilty: dict[int, Guilt] = {}
         self.questions: dict[str, Judged] = {}
-        self.seen: dict[str, Tried] = {}
         self.outputs: dict[str, list] = {}
         self.notes: list[str] = []
         self.flags: list[str] = []
@@ -88,9 +96,7 @@ class _Judge:
     def outcome(self) -> Outcome:
         """Run everything, and return what came of it."""
         started, before = time.monotonic(), _own_cpu_s()
-        visible = self._visible()
-        if self._open():
-            self._hidden(visible)
+        self._run()
         if self.job.plan.upstream == "substitute":
             self._substitute()
         for cell in self.job.plan.tests:
@@ -110,81 +116,63 @@ class _Judge:
             wall_s=round(time.monotonic() - started, 4),
         )
 
-    def _visible(self) -> Session:
-        """Run what students may see; tests only as far as they see them."""
-        session, bench = self._session(visible=True)
+    def _run(self) -> None:
+        """Run the notebook in two processes at once, cell after cell.
+
+        One is seen by the student and sees no hidden case; the other one
+        sees them, and nobody sees it.
+        """
+        seen, hidden = self._side(visible=True), self._side(visible=False)
         try:
             for index, step in enumerate(self.job.script.steps):
                 if step.do == "test":
-                    self._visible_test(step, session, bench)
+                    self._test(step, index, seen, hidden)
                     continue
-                ran = session.run(index)
+                ran = seen.session.run(index)
                 guilt = None if ran else self.guilty[index]
                 self._note(index, step, ran.outputs if ran else (), guilt)
-                self._given(step, bench)
+                if self._open():
+                    hidden.session.run(index)
+                    self._given(step, seen, hidden)
         finally:
-            self._end(session, bench)
+            self._end(seen)
+            self._end(hidden)
         self.report("outputs", self.outputs)
-        return session
 
-    def _visible_test(
-        self, step: Step, session: Session, bench: Bench
-    ) -> None:
+    def _test(self, step: Step, index: int, seen: Side, hidden: Side) -> None:
+        """Run a test in full; what is seen of it only where that helps."""
         cell = self.cells[step.grade_id or ""]
-        if self._is_closed(cell) or not cell.visible.strip():
+        if self._is_closed(cell):
             return
         self.report("at", cell.grade_id)
-        tried = bench.test(cell.visible, cell)
-        shown = tidied(tried, self.shell.cells)
-        self.seen[cell.grade_id or ""] = tried
-        tried.outputs[:] = shown
-        if tried.stopped is not None:
-            self._close(
-                verdicts.stopped(
-                    cell, tried.stopped, shown, tried.seconds, tried.notes
-                )
-            )
-
-    def _hidden(self, visible: Session) -> None:
-        """Run the tests in full, beside a process that nobody sees."""
-        session, bench = self._session(visible=False)
-        try:
-            for index, step in enumerate(self.job.script.steps):
-                if step.do == "test":
-                    cell = self.cells[step.grade_id or ""]
-                    if not self._is_closed(cell):
-                        self._hidden_test(cell, index, session, bench, visible)
-                    if not self._open():
-                        return
-                    continue
-                session.run(index)
-                self._given(step, bench)
-        finally:
-            self._end(session, bench)
-
-    def _hidden_test(
-        self,
-        cell: SourceCell,
-        index: int,
-        session: Session,
-        bench: Bench,
-        visible: Session,
-    ) -> None:
-        self.report("at", cell.grade_id)
-        # No other question is open in this process any more.
-        session.bring_functions(self._open() == 1)
-        tried = bench.test(cell.source, cell)
-        seen = self.seen.get(cell.grade_id or "", Tried())
+        # Is no other question open in this process any more?
+        hidden.session.bring_functions(self._open() == 1)
+        tried = hidden.bench.test(cell.source, cell)
         answer = answers.answer(
             self.job,
             cell,
             index,
-            visible,
+            seen.session,
             self.needs[cell.grade_id or ""],
             well=tried.error is None,
         )
-        self._close(
-            verdicts.judged(cell, answer, tried, seen.outputs, seen.seconds)
+        judged = verdicts.judged(cell, answer, tried)
+        if judged.verdict != "pass" and tried.stopped is None:
+            judged = self._shown(cell, judged, seen)
+        self._close(judged)
+        if not self._open():
+            hidden.session.close()
+
+    def _shown(self, cell: SourceCell, judged: Judged, seen: Side) -> Judged:
+        """Run what students see of a test that did not pass."""
+        if not cell.visible.strip():
+            return judged
+        tried = seen.bench.test(cell.visible, cell)
+        return replace(
+            judged,
+            shown=tuple(tidied(tried, self.shell.cells)),
+            flags=tuple(dict.fromkeys((*judged.flags, *tried.notes))),
+            seconds=round(judged.seconds + tried.seconds, 4),
         )
 
     def _substitute(self) -> None:
@@ -194,30 +182,28 @@ class _Judge:
             if not replaced:
                 continue
             self.report("at", cell.grade_id)
-            session, bench = self._session(visible=False, replaced=replaced)
+            side = self._side(visible=False, replaced=replaced)
             try:
-                tried = self._replayed(cell, session, bench)
+                tried = self._replayed(cell, side)
             finally:
-                self._end(session, bench)
+                self._end(side)
             before = self.questions[cell.grade_id or ""]
             better = substitutes.better(before, cell, tried, tuple(replaced))
             if better is not None:
                 self._close(better)
 
-    def _replayed(
-        self, cell: SourceCell, session: Session, bench: Bench
-    ) -> Tried:
+    def _replayed(self, cell: SourceCell, side: Side) -> Tried:
         for index, step in enumerate(self.job.script.steps):
             if step.do != "test":
-                session.run(index)
-                self._given(step, bench)
+                side.session.run(index)
+                self._given(step, side)
             elif step.grade_id == cell.grade_id:
-                return bench.test(cell.source, cell)
+                return side.bench.test(cell.source, cell)
         return Tried()
 
-    def _session(
+    def _side(
         self, *, visible: bool, replaced: dict[str, Any] | None = None
-    ) -> tuple[Session, Bench]:
+    ) -> Side:
         session = Session(
             self.job,
             self.open_child,
@@ -226,11 +212,12 @@ class _Judge:
             replaced=replaced,
         )
         bench = Bench(session, self.shell, self.needs, seed=self.job.seed)
-        return session, bench
+        return Side(session, bench)
 
-    def _given(self, step: Step, bench: Bench) -> None:
+    def _given(self, step: Step, *sides: Side) -> None:
         if step.do == "given" and step.grade_id in self.needs:
-            bench.given(step, self.cells[step.grade_id])
+            for side in sides:
+                side.bench.given(step, self.cells[step.grade_id])
 
     def _note(
         self, index: int, step: Step, outputs: Any, guilt: Guilt | None
@@ -254,10 +241,10 @@ class _Judge:
     def _open(self) -> int:
         return sum(not self._is_closed(cell) for cell in self.job.plan.tests)
 
-    def _end(self, session: Session, bench: Bench) -> None:
-        session.close()
-        self.cpu_s += session.cpu_s
-        self.flags += bench.problems
+    def _end(self, side: Side) -> None:
+        side.session.close()
+        self.cpu_s += side.session.cpu_s
+        self.flags += side.bench.problems
 
 
 def _own_cpu_s() -> float:

@@ -16,7 +16,7 @@ from attncourse.grading.bench import Tried
 from attncourse.grading.model import Judged, SourceCell, Verdict
 from attncourse.grading.proxies import ProxyError
 from attncourse.grading.publishing import builtin_error, published
-from attncourse.grading.raising import Stopped, of_student
+from attncourse.grading.raising import of_student
 from attncourse.grading.replies import Failed
 from attncourse.grading.session import Guilt
 
@@ -54,7 +54,6 @@ def judged(
     answer: Answer,
     hidden: Tried,
     shown: Sequence[dict[str, Any]] = (),
-    seconds: float = 0.0,
 ) -> Judged:
     """Return what came of a question whose test was run in full."""
     told = published(hidden.outputs, cell.source)
@@ -71,27 +70,7 @@ def judged(
         line=found.line,
         shown=tuple(shown),
         flags=tuple(dict.fromkeys(flags)),
-        seconds=round(seconds + hidden.seconds, 4),
-    )
-
-
-def stopped(
-    cell: SourceCell,
-    why: Stopped | Guilt,
-    shown: Sequence[dict[str, Any]] = (),
-    seconds: float = 0.0,
-    flags: tuple[str, ...] = (),
-) -> Judged:
-    """Return what came of a question whose process was lost."""
-    return Judged(
-        grade_id=cell.grade_id or "",
-        verdict=why.verdict,
-        points=0.0,
-        max_points=cell.points,
-        says=_sentence(why.says),
-        shown=tuple(shown),
-        flags=flags,
-        seconds=round(seconds, 4),
+        seconds=round(hidden.seconds, 4),
     )
 
 

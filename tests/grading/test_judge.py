@@ -207,24 +207,32 @@ def test_the_last_expressions_number_is_the_points(
 
 
 def test_warnings_and_prints_cost_nothing(ask):
-    found = ask(
+    answer = (
         "import warnings, sys\ndef f():\n    warnings.warn('careful')\n"
-        "    print('out')\n    print('err', file=sys.stderr)\n    return 1",
-        "assert f() == 1",
+        "    print('out')\n    print('err', file=sys.stderr)\n    return 1"
     )
-    assert found.verdict == "pass"
+    assert ask(answer, "assert f() == 1").verdict == "pass"
+    found = ask(answer, "assert f() == 2")
+    assert found.verdict == "fail"
     texts = "".join(each.get("text", "") for each in found.shown)
     assert "out" in texts
     assert "err" in texts
+
+
+def test_what_is_seen_of_a_test_is_run_only_where_it_did_not_pass(ask):
+    visible = "print('seen', f())\n" + nb.hidden("assert f() == 1")
+    assert ask("def f():\n    return 1", visible).shown == ()
+    shown = ask("def f():\n    return 2", visible).shown
+    assert shown[0]["text"] == "seen 2\n"
 
 
 def test_the_visible_part_never_sees_the_seed(ask):
     found = ask(
         "def f():\n    return 1",
         "import os\nprint('GRADING_SEED' in os.environ, f())\n"
-        + nb.hidden(f"assert os.environ['GRADING_SEED'] == {nb.SEED!r}"),
+        + nb.hidden(f"os.environ['GRADING_SEED'] == {nb.SEED!r}\n0.5"),
     )
-    assert found.verdict == "pass"
+    assert (found.verdict, found.points) == ("partial", 0.5)
     assert found.shown[0]["text"] == "False 1\n"
     assert "GRADING_SEED" not in os.environ
 
@@ -233,9 +241,9 @@ def test_the_students_process_never_sees_the_seed(ask):
     found = ask(
         "import os\ndef f():\n    return dict(os.environ)",
         "print(f())\n"
-        + nb.hidden(f"assert {nb.SEED!r} not in str(f())\nassert f()"),
+        + nb.hidden(f"assert {nb.SEED!r} not in str(f())\nassert f()\n0.5"),
     )
-    assert found.verdict == "pass"
+    assert found.verdict == "partial"
     assert nb.SEED not in json.dumps(found.shown)
 
 
@@ -544,10 +552,7 @@ def test_everything_done_is_reported_as_it_is_done(servers, shell):
         shell=shell,
         report=lambda what, data: heard.append(what),
     )
-    assert heard == [
-        *("at", "at", "outputs"),
-        *("at", "judged", "at", "judged"),
-    ]
+    assert heard == ["at", "judged", "at", "judged", "outputs"]
 
 
 def test_files_beside_the_notebook_are_beside_it(servers, shell):
