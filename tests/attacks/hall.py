@@ -27,8 +27,8 @@ from attncourse.grading.source import read_plan
 
 LIMITS = Limits(
     cpu_s=0.7,
-    wall_s=1.5,
-    memory_bytes=1 << 28,
+    wall_s=2.0,
+    memory_bytes=1 << 27,
     output_bytes=1 << 16,
     reply_bytes=1 << 20,
     file_bytes=1 << 20,
