@@ -28,8 +28,8 @@ from attncourse.grading.tasks import Marked, Setup, Task
 START_S = 120.0
 END_S = 10.0
 # A judge keeps the limits of its cells; this is for when it does not.
-SPARE_S = 120.0
-SPARE_FACTOR = 8.0
+SPARE_S = 300.0
+SPARE_FACTOR = 12.0
 
 
 class WorkerLost(Exception):

@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dask_cluster import Dask
 from engine_samples import children, contents, hand_in, notebook, settings
 
 from attncourse.grading import grade
@@ -105,6 +107,35 @@ def test_several_workers_come_to_the_same(serially, start, tmp_path):
     folder = tmp_path / "class"
     shutil.copytree(start, folder)
     assert run(folder, workers=2) == 0
+    assert what_came(folder) == serially[1]
+    assert contents(folder)["grade"] == contents(serially[0])["grade"]
+
+
+# Dask closes some of its sockets only when the interpreter ends.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_cluster_that_loses_a_worker_comes_to_the_same(
+    serially, start, tmp_path
+):
+    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    folder = tmp_path / "class"
+    shutil.copytree(start, folder)
+    dask = Dask(tmp_path)
+
+    def kill_one():
+        while not (folder / "autograded").exists():
+            time.sleep(0.02)
+        dask.workers[0].kill()
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    try:
+        assert run(folder, scheduler=dask.address) == 0
+    finally:
+        dask.close()
+    killer.join(1.0)
+    assert dask.workers[0].returncode == -signal.SIGKILL
     assert what_came(folder) == serially[1]
     assert contents(folder)["grade"] == contents(serially[0])["grade"]
 
