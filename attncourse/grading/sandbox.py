@@ -204,8 +204,10 @@ def _locked_folder() -> tuple[Path, IO]:
     if len(base) > LONGEST_BASE:
         base = "/tmp"
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    lock = open(folder / LOCK, "wb")  # noqa: SIM115
+    # It gets its name when it is held, so that nobody else can take it.
+    lock = open(folder / "new", "wb")  # noqa: SIM115
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.rename(folder / "new", folder / LOCK)
     return folder, lock
 
 

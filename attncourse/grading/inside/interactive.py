@@ -140,7 +140,10 @@ class Interactive(InteractiveShell):
         shell = cls.instance(config=settings, record=Outputs(0))
         sys.modules["__main__"] = before
         cleaning = shell.input_transformer_manager.cleanup_transforms
-        cleaning[cleaning.index(leading_empty_lines)] = keep_empty_lines
+        cleaning[:] = [
+            keep_empty_lines if each is leading_empty_lines else each
+            for each in cleaning
+        ]
         return shell
 
     def init_ipython_dir(self, ipython_dir: str | None) -> None:
