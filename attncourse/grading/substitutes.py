@@ -1,8 +1,9 @@
 """Judge a question again, with the instructor's functions before it.
 
-So a mistake is not punished twice: where a student's answer leans on an
-earlier one that failed, it is tried with the right one. That is done after
-the earlier question is closed, in a process in which no other is scored.
+So a mistake is not punished twice: where an answer leans on an earlier one
+that failed, and is meant to, it is tried with the right one. That is done
+after the earlier question is closed, in a process in which no other is
+scored.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from attncourse.grading.bench import Tried
 from attncourse.grading.model import Job, Judged, SourceCell
 from attncourse.grading.names import functions as defined
-from attncourse.grading.syntax import look, without_magics
+from attncourse.grading.syntax import Code, look, without_magics
 from attncourse.grading.verdicts import Answer, judged
 
 AGAIN = ("fail", "partial", "error")
@@ -33,7 +34,7 @@ def candidates(
         if question is None:
             continue
         if question.verdict in AGAIN and failed - own:
-            names = tuple(sorted(_used(job, cell) & (failed - own)))
+            names = tuple(sorted(_leans(job, cell) & (failed - own)))
             if names:
                 yield cell, names
         if question.points < question.max_points:
@@ -95,20 +96,35 @@ def _functions(job: Job, test: SourceCell) -> set[str]:
     }
 
 
-def _used(job: Job, test: SourceCell) -> set[str]:
-    """Return the names that a student's answer to a test leans on."""
-    cells = [
-        (step, look(step.source))
+def _leans(job: Job, test: SourceCell) -> set[str]:
+    """Return the names that a student's answer to a test leans on.
+
+    Only those count that the instructor's own answer leans on as well: to
+    another question a lent function might be the answer itself.
+    """
+    theirs = [
+        (step.grade_id, look(step.source))
         for step in job.script.steps
         if step.do != "test"
     ]
+    ours = [
+        (cell.grade_id, look(cell.source))
+        for cell in job.plan.cells
+        if cell.cell_type == "code" and cell.kind != "test"
+    ]
     own = _functions(job, test)
+    return _used(theirs, test, own) & _used(ours, test, own)
+
+
+def _used(
+    cells: list[tuple[str | None, Code]], test: SourceCell, own: set[str]
+) -> set[str]:
+    """Return the names that the answer to a test uses, through others."""
     used = set().union(
         *(
             code.uses
-            for step, code in cells
-            if (step.grade_id is not None and step.grade_id in test.answers)
-            or own & code.binds
+            for name, code in cells
+            if (name is not None and name in test.answers) or own & code.binds
         )
     )
     while True:

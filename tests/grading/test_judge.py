@@ -434,6 +434,18 @@ def test_a_wrong_answer_stays_wrong_with_the_right_one_before_it(run):
     assert outcome.questions[1].substituted == ()
 
 
+def test_no_function_is_lent_to_a_question_that_is_not_to_use_it(run):
+    again = "def again(x):\n    return mean(x)"
+    cells = [
+        MEAN,
+        MEAN_TEST,
+        nb.answer("def again(x):\n    return sum(x) / len(x)", "again"),
+        nb.check(nb.hidden("assert again([1, 3]) == 2"), "again-test"),
+    ]
+    outcome = run(cells, {"mean": "def mean(x): return 0", "again": again})
+    assert verdicts(outcome) == ["fail", "fail"]
+
+
 def test_no_function_is_lent_to_a_question_about_functions(run):
     cells = [
         MEAN,
