@@ -116,14 +116,27 @@ class Assignment:
     ) -> list[Task]:
         """Return what to do for a student's submission."""
         return [
-            self.task(key, part, given[key].get(part.student, NOTHING))
+            self.task(key, part, given=given[key].get(part.student, NOTHING))
             for key, part in self.collect(student)
             if not part.problem
         ]
 
-    def task(self, key: str, part: Submitted, given: Given = NOTHING) -> Task:
-        """Return what to do for one notebook."""
+    def task(
+        self,
+        key: str,
+        part: Submitted,
+        store: Store | None = None,
+        *,
+        given: Given = NOTHING,
+    ) -> Task:
+        """Return what to do for one notebook.
+
+        What people gave for it is in `given`, or else in the `store`.
+        """
         files = {**part.files, **self.beside}
+        if store is not None:
+            named = self.settings.assignment, self.plans[key].notebook
+            given = store.given(*named).get(part.student, NOTHING)
         by_hand, penalty = given
         return Task(
             student=part.student,

@@ -31,7 +31,7 @@ def refresh(assignment: Assignment, store: Store) -> Iterator[str]:
         for own, part in assignment.collect(row.student):
             if own != key or part.problem:
                 continue
-            task = assignment.task(key, part, people)
+            task = assignment.task(key, part, given=people)
             if task.content_key != row.content_key:
                 continue  # it will be graded again, with a page of its own
             plan = assignment.plans[key]
