@@ -217,6 +217,13 @@ def crashing(notebook):
         )
 
 
+def long_and_crashing(notebook):
+    leave = "import os; os._exit(0)"
+    deep = "x = 1; y = " + "[" * 150 + "]" * 150
+    for text in ("x = 1\n" * 5_000, "x = 1; " * 5_000, deep + "\n"):
+        notebook.cells.insert(2, new_code_cell(text + leave))
+
+
 def looping(notebook):
     for number in range(4):
         notebook.cells.insert(2, new_code_cell(f"x = {number}\nwhile x: pass"))
@@ -274,6 +281,7 @@ ALL = (
     ),
     Attack(name="crashes in each of many cells", change=crashing),
     Attack(name="loops in each of many cells", change=looping),
+    Attack(name="crashes in cells of many lines", change=long_and_crashing),
     Attack(
         name="imports what is not there",
         answers={
