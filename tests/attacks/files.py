@@ -232,6 +232,14 @@ ALL = (
     Attack(name="nests folders", last=NESTED),
     Attack(name="locks its own folder", first=STUCK),
     Attack(
+        name="hands in files that are too large",
+        files={f"large-{k}.bin": b"x" * 3_000_000 for k in range(4)},
+    ),
+    Attack(
+        name="hands in many files",
+        files={f"many/file-{k}.txt": b"x" for k in range(450)},
+    ),
+    Attack(
         name="shadows modules with helpers",
         files=SHADOWS,
         first="import sys\nsys.path.insert(0, '')\nimport numpy, json",

@@ -107,7 +107,24 @@ for name, numbers in {
     "settimeofday": (164, space, 0),
     "iopl": (172, 3),
     "fork by x32": (0x40000000 | 57,),
-    "memfd then exec": (59, path, 0, 0),
+    "execve": (59, path, 0, 0),
+    "shared memory": (29, 4711, 4096, 0o1666),
+    "semaphores": (64, 4711, 1, 0o1666),
+    "messages": (68, 4711, 0o1666),
+    "message queue": (240, path, 0o102, 0o666, 0),
+    "fanotify": (300, 0, 0),
+    "syslog": (103, 10, 0, 0),
+    "acct": (163, path),
+    "finit_module": (313, 0, space, 0),
+    "kexec_file_load": (320, 0, 0, 0, 0, 0),
+    "sigqueue": (129, @VICTIM@, 9, space),
+    "tkill": (200, @VICTIM@, 9),
+    "tgkill": (234, @VICTIM@, @VICTIM@, 9),
+    "process_madvise": (440, 3, space, 1, 4, 0),
+    "move_pages": (279, @VICTIM@, 1, space, 0, 0, 0),
+    "sched_setaffinity": (203, @VICTIM@, 8, space),
+    "setpriority": (141, 0, @VICTIM@, 19),
+    "prlimit": (302, @VICTIM@, 7, 0, space),
 }.items():
     attempt(name, lambda: call(*numbers))
 """
@@ -199,6 +216,12 @@ SHARED = """    import ctypes
         os.truncate(fd, 1 << 28)
         os.write(fd, b"x" * (1 << 25))
         kept.append(fd)"""
+UNSEEN = """    kept = []
+    for _ in range(900):
+        fd = os.memfd_create("unseen")
+        os.write(fd, b"x" * (1 << 20))
+        kept.append(fd)
+    raise ValueError(len(kept))"""
 SEGFAULT = "    import ctypes; ctypes.string_at(0)"
 DEEP = "    sys.setrecursionlimit(10 ** 9)\n    return norm(values)"
 MANY = """    import threading
@@ -247,6 +270,7 @@ ALL = (
     loses("fills memory with maps", MAPS, (*LOST, "fail")),
     loses("fills memory with one text", TEXT, ("out-of-memory",)),
     loses("fills memory files", SHARED, (*LOST, "fail")),
+    loses("fills memory that is counted nowhere", UNSEEN, LOST),
     loses("leaves at once", "    os._exit(0)", ("crashed",)),
     loses("aborts", "    os.abort()", ("crashed",)),
     loses("reads address zero", SEGFAULT, ("crashed",)),
