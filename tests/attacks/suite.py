@@ -3,6 +3,7 @@
 from attacks import (
     builtins_,
     callbacks,
+    calls,
     files,
     frames,
     leaks,
@@ -24,6 +25,7 @@ ATTACKS = {
     "objects": objects.ALL,
     "timing": timing.ALL,
     "processes": processes.ALL,
+    "calls": calls.ALL,
     "files": files.ALL,
     "network": network.ALL,
     "protocol": protocol.ALL,
