@@ -137,7 +137,7 @@ def _client(scheduler: str) -> distributed.Client:
     except ModuleNotFoundError as error:
         raise GradingError(
             "grading on a cluster needs Dask: "
-            'pip install "attncourse[cluster]"'
+            'pip install "attncourse[dask]"'
         ) from error
     try:
         return distributed.Client(

@@ -13,7 +13,7 @@ from engine_samples import children, plan, setup, task
 from attncourse.grading.engine import Grader
 from attncourse.grading.model import GradingError
 
-pytest.importorskip("distributed", reason="needs the extra `cluster`")
+pytest.importorskip("distributed", reason="needs the extra `dask`")
 from attncourse.grading import cluster
 
 PLANS = {"p": plan()}

@@ -118,7 +118,7 @@ def test_several_workers_come_to_the_same(serially, start, tmp_path):
 def test_a_cluster_that_loses_a_worker_comes_to_the_same(
     serially, start, tmp_path
 ):
-    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    pytest.importorskip("distributed", reason="needs the extra `dask`")
     folder = tmp_path / "class"
     shutil.copytree(start, folder)
     dask = Dask(tmp_path)
