@@ -9,6 +9,8 @@ import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 
 def call(*given):
+    if os.uname().machine != "x86_64":
+        raise OSError("other machines have other numbers")
     done = libc.syscall(*map(ctypes.c_long, given))
     if done < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -78,6 +80,8 @@ OLD = (
 import ctypes, mmap
 
 def machine(code):
+    if os.uname().machine != "x86_64":
+        raise OSError("other machines have other codes")
     page = mmap.mmap(-1, 4096, prot=7)
     page.write(code)
     start = ctypes.addressof(ctypes.c_char.from_buffer(page))

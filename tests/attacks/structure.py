@@ -164,7 +164,6 @@ def with_magics(notebook):
         "%cd @COURSE@\n%ls",
         "%env GRADING_SEED=0",
         "%autoreload 2",
-        "%load_ext autoreload",
         "%reset -f",
         "%logstart @OUTSIDE@/log",
         "%%prun\nx = 1",
@@ -176,12 +175,7 @@ def with_magics(notebook):
         "%gui qt",
         "%matplotlib notebook",
         "%pip install evil",
-        "%store x",
-        "%edit x",
-        "%bookmark x @COURSE@",
-        "await __import__('asyncio').sleep(0.01)",
         "import os\nos.environ?",
-        "np.array??",
         "print(halved)?",
     ):
         notebook.cells.append(new_code_cell(text))
