@@ -6,6 +6,7 @@ process or to another machine.
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -38,15 +39,21 @@ class Plain:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the object that `to_json` told of."""
-        kinds = typing.get_type_hints(cls)
-        known = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+        kinds = _kinds(cls)  # type: ignore[arg-type]
         return cls(
             **{
                 name: _revived(kinds[name], value)
                 for name, value in data.items()
-                if name in known
+                if name in kinds
             }
         )
+
+
+@functools.cache
+def _kinds(cls: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, by their names."""
+    kinds = typing.get_type_hints(cls)
+    return {each.name: kinds[each.name] for each in fields(cls)}
 
 
 def _revived(kind: Any, value: Any) -> Any:
