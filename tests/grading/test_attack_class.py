@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
+import sys
+from pathlib import Path
 
 import mistune
 import nbformat
@@ -12,8 +15,10 @@ from attacks import course, leaks, names, output, structure
 from attacks.attack import Attack, notebook
 from attacks.hall import LIMITS
 from attacks.secrets_ import leaks as found_in
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
 
-from attncourse.grading import grade
+from attncourse.grading import grade, plugin
 from attncourse.grading.folders import Folders
 from attncourse.grading.inside import isolate
 from attncourse.grading.settings import Options, Settings
@@ -49,16 +54,16 @@ def hand_in(root, student, made):
     nbformat.write(made, folder / f"{course.NOTEBOOK}.ipynb")
 
 
-def graded(root, hostile):
-    """Grade a class; return its folder and what was said aloud."""
+def submitted(root):
+    """Lay out a class with hostile students; return its settings."""
     source = root / "source" / course.ASSIGNMENT / f"{course.NOTEBOOK}.ipynb"
     source.parent.mkdir(parents=True)
     nbformat.write(course.source(), source)
     for student in HONEST:
         hand_in(root, student, course.honest())
-    for student, attack in hostile.items():
+    for student, attack in HOSTILE.items():
         hand_in(root, student, notebook(attack, PLACES))
-    settings = Settings(
+    return Settings(
         assignment=course.ASSIGNMENT,
         sources=(source,),
         folders=Folders(root=root),
@@ -67,6 +72,10 @@ def graded(root, hostile):
         report=root / "report",
         limits=LIMITS,
     )
+
+
+def graded(settings):
+    """Grade a class; return the scores and what was said aloud."""
     stream = io.StringIO()
     status = grade.run(
         settings,
@@ -75,24 +84,25 @@ def graded(root, hostile):
         progress_stream=io.StringIO(),
     )
     assert status == 0, stream.getvalue()
+    return scores(settings), stream.getvalue()
+
+
+def scores(settings):
     with Store(settings.db_url, settings.folders) as store:
         rows = store.scores(course.ASSIGNMENT)
-    return {row.student: row.score for row in rows}, stream.getvalue()
+    return {row.student: row.score for row in rows}
 
 
-def test_a_hostile_class_harms_neither_grades_nor_pages(tmp_path):
+@pytest.fixture
+def held():
     if not isolate.available().complete:
         pytest.skip("NO ATTACK WAS TRIED: students cannot be held here")
-    beside = tmp_path / "beside"
-    scores, said = graded(beside, HOSTILE)
 
-    most = sum(course.MOST.values())
-    assert [scores[name] for name in HONEST] == [most] * len(HONEST)
-    assert set(scores) == {*HONEST, *HOSTILE}
-    for student, attack in HOSTILE.items():
-        assert scores[student] <= sum(
-            most for _, most in attack.limits().values()
-        )
+
+def test_a_hostile_class_harms_neither_grades_nor_pages(tmp_path, held):
+    beside = tmp_path / "beside"
+    given, said = graded(submitted(beside))
+    check_scores(given)
     assert "\x1b" not in said
     assert "\u202e" not in said
     check_seen(beside)
@@ -105,7 +115,39 @@ def test_a_hostile_class_harms_neither_grades_nor_pages(tmp_path):
             assert not seeds.search(file.read_bytes()), file
 
 
-def check_seen(root):
+@pytest.mark.filterwarnings("ignore")
+def test_nbgrader_s_commands_grade_a_hostile_class_alike(
+    tmp_path, held, monkeypatch
+):
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", tools)
+    monkeypatch.chdir(tmp_path)
+    settings = submitted(tmp_path)
+    config = Config()
+    config.CourseDirectory.root = str(tmp_path)
+    config.CourseDirectory.db_url = settings.db_url
+    plugin.use(config, lambda assignment: settings)
+    api = NbGraderAPI(config=config)
+    assert api.generate_assignment(course.ASSIGNMENT)["success"]
+    for student in (*HONEST, *HOSTILE):
+        done = api.autograde(course.ASSIGNMENT, student)
+        assert done["success"], done
+    assert api.generate_feedback(course.ASSIGNMENT)["success"]
+    check_scores(scores(settings))
+    check_seen(tmp_path, formats=1)
+
+
+def check_scores(given):
+    """The honest have all points, and the hostile no more than theirs."""
+    most = sum(course.MOST.values())
+    assert [given[name] for name in HONEST] == [most] * len(HONEST)
+    assert set(given) == {*HONEST, *HOSTILE}
+    for student, attack in HOSTILE.items():
+        limits = attack.limits().values()
+        assert given[student] <= sum(most for _, most in limits)
+
+
+def check_seen(root, formats=2):
     """Nothing hidden in what goes back to students."""
     seen = 0
     for folder in ("feedback", "autograded"):
@@ -122,7 +164,7 @@ def check_seen(root):
             assert "<script" not in text.lower()
             assert not re.search(r"<[^<>]*\son\w+=", text)
             seen += 1
-    assert seen >= 2 * (len(HONEST) + len(HOSTILE))
+    assert seen >= (1 + formats) * (len(HONEST) + len(HOSTILE))
 
 
 def acting(made):
