@@ -98,6 +98,9 @@ examples:
   attncourse bench --lengths 128 512 --rounds 3
   attncourse bench --lengths 256 2048 4096 8192 --json measured.json
   attncourse bench --picture measured.svg
+
+Instructors time the grader against nbgrader as it comes, a few minutes:
+  attncourse bench --grading dense
 """
 
 
@@ -168,6 +171,16 @@ def parser() -> argparse.ArgumentParser:
         type=_positive,
         metavar="N",
         help="positions of a sequence",
+    )
+    bench.add_argument(
+        "--grading", metavar="UNIT", help="the grader, on this unit"
+    )
+    bench.add_argument(
+        "--workers",
+        type=_positive,
+        default=2,
+        metavar="N",
+        help="with --grading: how many at a time",
     )
     bench.add_argument(
         "--gpu", action="store_true", help="the Triton kernels on a GPU"
@@ -303,6 +316,8 @@ def _grade(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from attncourse.bench import report
 
+    if options.grading is not None:
+        return _bench_grading(options)
     if options.tune and not options.gpu:
         print("attncourse: --tune needs --gpu", file=sys.stderr)
         return 2
@@ -330,6 +345,21 @@ def _bench(options: argparse.Namespace) -> int:
 
         return gpu.run(chosen, tune=options.tune, **settings)
     return report.run(chosen, picture_file=options.picture, **settings)
+
+
+def _bench_grading(options: argparse.Namespace) -> int:
+    from attncourse.bench import report
+    from attncourse.notebooks import course, measure
+
+    command = f"attncourse bench --grading {options.grading}"
+    command += f" --workers {options.workers}"
+    return measure.run(
+        course.find_course(),
+        options.grading,
+        workers=options.workers,
+        circumstances=report.circumstances(report.load_average(), command),
+        json_file=options.json,
+    )
 
 
 def _positive(text: str) -> int:
