@@ -133,7 +133,7 @@ threading.Thread(target=lambda: time.sleep(1000)).start()
 
 DRIP = """
 import sys, time
-for _ in range(100000):
+for _ in range(300):
     sys.stdout.write(".")
     sys.stdout.flush()
     time.sleep(0.01)
