@@ -2,6 +2,7 @@
 
 from attacks.attack import HONEST, PRELUDE, Attack
 from attacks.timing import norm
+from nbformat.v4 import new_code_cell
 
 # A page in which any of these ran would have this title.
 SCRIPTS = r"""
@@ -220,7 +221,14 @@ attempt("debugger", lambda: __import__("pdb").set_trace())
 """
 )
 
+
+def flooding(notebook):
+    for _ in range(60):
+        notebook.cells.append(new_code_cell("print('x' * 60_000)"))
+
+
 ALL = (
+    Attack(name="floods in each of many cells", change=flooding),
     Attack(name="shows scripts in every way", first=SCRIPTS),
     Attack(
         name="publishes a forged verdict",

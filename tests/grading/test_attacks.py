@@ -18,6 +18,8 @@ EACH = {
     for kind, attacks in ATTACKS.items()
     for attack in attacks
 }
+# However many cells a notebook has, and whatever each of them shows.
+MOST_SHOWN = 2_000_000
 BESIDE = (
     "timing: spins in many threads",
     "processes: fills memory with lists",
@@ -79,6 +81,8 @@ def check_points(attack, outcome):
 def check_tries(attack, sights):
     """What was tried was refused, and it was tried."""
     outputs = sights["outputs"]
+    assert len(outputs) < MOST_SHOWN
+    assert len(sights["page"]) < MOST_SHOWN
     if attack.refused:
         got = re.findall(r"GOT [^\\]{0,120}", outputs)
         assert got == []
