@@ -220,6 +220,34 @@ def test_magics_and_top_level_await_work(shell):
     assert shell.run(source, "cell 3").result == 5
 
 
+def test_what_was_entered_is_found_by_its_names(shell):
+    shell.run("a = 1", "cell 1")
+    shell.run("%pwd", "cell 2")
+    assert shell.run("In[-3:], _i, _ii", "cell 3").result == (
+        [
+            "a = 1",
+            "get_ipython().run_line_magic('pwd', '')",
+            "In[-3:], _i, _ii",
+        ],
+        "%pwd",
+        "a = 1",
+    )
+
+
+def test_a_transformer_of_the_students_is_asked_for_plain_python_too(shell):
+    source = (
+        "def nines(lines):\n"
+        "    return [line.replace('1', '9') for line in lines]\n"
+        "get_ipython().input_transformers_post.append(nines)"
+    )
+    shell.run(source, "cell 1")
+    try:
+        assert shell.run("1 + 1", "cell 2").result == 18
+    finally:
+        shell.run("get_ipython().input_transformers_post.clear()", "cell 3")
+    assert shell.run("1 + 1", "cell 4").result == 2
+
+
 def test_a_command_does_not_run_and_does_not_stop_the_cell(shell):
     source = "!pip install numpy\nfiles = !ls\n%pip install x\nlen(files)"
     ran = shell.run(source, "cell 1")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.inputtransformer2 import leading_empty_lines
@@ -17,6 +18,7 @@ from traitlets import Bool, Type
 from traitlets.config import Config
 
 from . import failure
+from .entered import Compiler, History
 from .outputs import Outputs
 
 
@@ -30,30 +32,15 @@ def keep_empty_lines(lines: list[str]) -> list[str]:
     return kept if first.startswith(("%%", " ", "\t")) else lines
 
 
-class Compiler(CachingCompiler):
-    """Gives the code of a cell a file name that tells the cell."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next_name = "cell"
-        self.cells: dict[str, str] = {}
-
-    def get_code_name(
-        self, raw_code: str, transformed_code: str, number: int
-    ) -> str:
-        """Return a file name that no other cell has."""
-        name, count = f"<{self.next_name}>", 1
-        while name in self.cells:
-            count += 1
-            name = f"<{self.next_name}: {count}>"
-        self.cells[name] = self.next_name
-        return name
-
-
 class Hook(DisplayHook):
     """Records the value of a cell's last expression."""
 
     shell: Any
+
+    def quiet(self) -> bool:
+        """Tell whether the cell ends in a semicolon."""
+        entered = self.shell.history_manager.input_hist_parsed[-1:]
+        return ";" in "".join(entered) and super().quiet()
 
     def write_output_prompt(self) -> None:
         """Show no prompt."""
@@ -124,6 +111,9 @@ class Interactive(InteractiveShell):
     compile: Any
     record = AnyTrait()
     hidden = Bool(False)
+    # Plain Python of the instructor's, by its source.
+    known: dict[str, tuple[str, ast.AST]] = {}  # noqa: RUF012 - the process's
+    own_syntax = AnyTrait()
 
     @classmethod
     def make(cls) -> Interactive:
@@ -144,6 +134,7 @@ class Interactive(InteractiveShell):
             keep_empty_lines if each is leading_empty_lines else each
             for each in cleaning
         ]
+        shell.own_syntax = shell._syntax()
         return shell
 
     def init_ipython_dir(self, ipython_dir: str | None) -> None:
@@ -167,6 +158,50 @@ class Interactive(InteractiveShell):
         if self.hidden:
             return gui, None
         return super().enable_matplotlib(gui)
+
+    def init_history(self) -> None:
+        """Keep no history in files."""
+        self.history_manager = History(shell=self, parent=self)
+        self.configurables.append(self.history_manager)  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """Keep no second copy of what is printed."""
+        yield
+
+    def _syntax(self) -> list[Any]:
+        """Return all that turns IPython's syntax into Python."""
+        manager = self.input_transformer_manager
+        return [
+            *manager.cleanup_transforms,
+            *manager.line_transforms,
+            *manager.token_transformers,
+            *self.input_transformers_post,
+        ]
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """Return a cell as Python, which most cells are already.
+
+        IPython's own search for its syntax takes longer than most cells.
+        """
+        if self._syntax() != self.own_syntax:
+            return super().transform_cell(raw_cell)
+        if raw_cell in self.known:
+            text, self.compile.parsed = self.known[raw_cell]
+            return text
+        text = raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
+        try:
+            tree = self.compile.ast_parse(text, f"<{self.compile.next_name}>")
+        except Exception:
+            return super().transform_cell(raw_cell)
+        self.compile.parsed = text, tree
+        return text
+
+    def should_run_async(self, raw_cell: str, **how: Any) -> bool:
+        """Tell whether a cell waits for something."""
+        return (
+            "await" in raw_cell or "async" in raw_cell
+        ) and super().should_run_async(raw_cell, **how)
 
     def system(self, cmd: str) -> None:
         """Say that no program is run; the rest of the cell goes on."""
