@@ -1,3 +1,4 @@
+import ast
 import os
 import subprocess
 import sys
@@ -246,6 +247,15 @@ def test_a_transformer_of_the_students_is_asked_for_plain_python_too(shell):
     finally:
         shell.run("get_ipython().input_transformers_post.clear()", "cell 3")
     assert shell.run("1 + 1", "cell 4").result == 2
+
+
+def test_a_cell_that_is_known_runs_as_it_was_read(shell):
+    shell.python.known["%seven"] = "7\n", ast.parse("7\n")
+    try:
+        assert shell.run("%seven", "cell 1").result == 7
+        assert shell.run("%seven", "cell 2").result == 7
+    finally:
+        shell.python.known.clear()
 
 
 def test_a_command_does_not_run_and_does_not_stop_the_cell(shell):

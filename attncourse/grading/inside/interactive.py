@@ -187,8 +187,8 @@ class Interactive(InteractiveShell):
         if self._syntax() != self.own_syntax:
             return super().transform_cell(raw_cell)
         if raw_cell in self.known:
-            text, self.compile.parsed = self.known[raw_cell]
-            return text
+            self.compile.parsed = self.known[raw_cell]
+            return self.known[raw_cell][0]
         text = raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
         try:
             tree = self.compile.ast_parse(text, f"<{self.compile.next_name}>")
