@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from attncourse.grading.inside import wire
@@ -17,6 +17,7 @@ TOO_LATE = RuntimeError(
     "a function that came as an argument can be called only until the call "
     "that brought it has ended"
 )
+UNSENDABLE = TypeError("what the function returns must be plain data")
 
 
 class Crossing:
@@ -73,8 +74,9 @@ class Crossing:
     def answer(self, message: dict[str, Any]) -> bytes:
         """Call a function for the child, and return the answer's bytes.
 
-        An exception of the function is carried over; what means that the
-        child or the sandbox is gone is raised here.
+        An exception of the function is carried over, and so are the
+        arguments as it left them; what means that the child or the sandbox
+        is gone is raised here.
         """
         number, args = message["callback"], message["args"]
         kwargs = message["kwargs"]
@@ -89,11 +91,15 @@ class Crossing:
         if function is None:
             return self._encoded({"raised": wire.Raised.of(TOO_LATE)})
         try:
-            return self._encoded({"value": function(*args, **kwargs)})
+            reply = {"value": function(*args, **kwargs)}
         except (ChildLost, GradingError):
             raise
         except Exception as error:
-            return self._encoded({"raised": wire.Raised.of(error)})
+            reply = {"raised": wire.Raised.of(error)}
+        for sent in (reply | {"args": args, "kwargs": kwargs}, reply):
+            with suppress(wire.WireError):
+                return self._encoded(sent)
+        return self._encoded({"raised": wire.Raised.of(UNSENDABLE)})
 
     def _encoded(self, reply: dict[str, Any]) -> bytes:
         return wire.encode(

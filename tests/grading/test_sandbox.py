@@ -283,6 +283,81 @@ def test_an_exception_of_the_judge_reaches_the_caller(child):
     assert child.call(f, (g,)).value == "caught no file"
 
 
+def test_what_a_callback_does_to_its_arguments_is_done_to_the_students(child):
+    f = defined(
+        child,
+        """
+        import numpy as np
+        def f(g):
+            x, row = np.arange(6.0), [1, [2], {"a": 3}]
+            whole, locked = np.ones((2, 2)), np.zeros(2)
+            locked.flags.writeable = False
+            inner = row[1]
+            got = g(x, row, whole[0], x, locked=locked)
+            return (
+                x[0], row, inner is row[1], whole[0, 0], whole[1, 0],
+                got[0] is x, got[1] is row, locked.flags.writeable,
+            )
+        """,
+    )
+
+    def g(x, row, part, same, *, locked):
+        x[0] = 7
+        row[1].append(4)
+        row[2]["b"] = 5
+        part[:] = 9
+        return (same, row)
+
+    assert child.call(f, (g,)).value == (
+        *(7.0, [1, [2, 4], {"a": 3, "b": 5}], True, 9.0, 1.0),
+        *(True, True, False),
+    )
+
+
+def test_a_callback_that_fails_has_still_changed_its_arguments(child):
+    f = defined(
+        child,
+        """
+        def f(g):
+            row = [1]
+            try: g(row)
+            except ValueError: return row
+        """,
+    )
+
+    def g(row):
+        row.append(2)
+        raise ValueError
+
+    assert child.call(f, (g,)).value == [1, 2]
+
+
+def test_a_callback_that_returns_what_cannot_cross_is_an_error(child):
+    f = defined(child, "def f(g): return g()")
+    assert child.call(f, (lambda: object(),)).failed.builtin == "TypeError"
+    assert child.alive
+
+
+def test_a_notebook_that_makes_warnings_errors_loses_nothing_in_calls(child):
+    f = defined(
+        child,
+        """
+        import warnings
+        import numpy as np
+        np.seterr(all="raise")
+        warnings.filterwarnings("error")
+        def f(g=None):
+            warnings.warn("careful")
+            return float(np.exp(np.float64(1e4)) + np.log(np.zeros(1))[0])
+        """,
+    )
+    came = child.call(f)
+    assert came.failed is None
+    assert np.isnan(came.value)
+    assert child.run("f()", "cell 2").failed.builtin == "UserWarning"
+    assert child.run("np.ones(1) / 0", "c").failed.name == "FloatingPointError"
+
+
 def test_a_callback_dies_with_its_call(child):
     f = defined(child, "kept = []\ndef f(g): kept.append(g); return g(1)")
     calls = []

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from . import failure, wire
+from .calm import calmly
 from .channel import Channel
 from .objects import Table, describe, is_data, kind
 from .shell import Shell
 from .torches import gradients, parameters, state
+from .writing import written_back
 
 NEVER = 1 << 62
 DEPTH = 20  # calls within calls, between child and judge
@@ -154,7 +156,7 @@ class Server:
         args = request.get("args", ())
         kwargs = request.get("kwargs", {})
         reply: dict[str, Any] = {"args": args, "kwargs": kwargs}
-        with self.shell.recording(self.output_bytes) as record:
+        with calmly(), self.shell.recording(self.output_bytes) as record:
             try:
                 reply["value"] = function(*args, **kwargs)
             except BaseException as error:
@@ -186,10 +188,14 @@ class Server:
             if "do" not in message:
                 break
             self._answer(message)
+        came = message.get("args", ()), message.get("kwargs", {})
+        value = written_back(
+            message.get("value"), came, args, kwargs, lambda _: None
+        )
         raised = message.get("raised")
         if raised is not None:
             raise made(raised)
-        return message["value"]
+        return value
 
     # ---- messages
 
