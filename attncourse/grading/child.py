@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -93,6 +94,10 @@ class Child:
         ):
             self._line.unreadable()
         return told
+
+    def settle(self) -> None:
+        """See that it answered what it was asked, and nothing else."""
+        self._ask({"do": "nothing"})
 
     def fetch(self, name: str) -> Any:
         """Return a global by value or handle; KeyError if there is none."""
@@ -244,12 +249,13 @@ class Child:
         """
         budget = budget or Budget(self.limits)
         limits = budget.limits
+        request["number"] = number = os.urandom(16)
         request["reply_bytes"] = limits.reply_bytes + limits.output_bytes
         request["output_bytes"] = budget.output_bytes
         with self._crossing.request(
             request, callbacks=callbacks, lasting=lasting
         ) as data:
-            told = self._line.exchange(data, budget, self._crossing)
+            told = self._line.exchange(data, number, budget, self._crossing)
         try:
             came = called(told)
         except (ValueError, TypeError, KeyError):

@@ -13,10 +13,11 @@ from attncourse.grading import answers, substitutes, verdicts
 from attncourse.grading.bench import Bench, Tried
 from attncourse.grading.child import Child
 from attncourse.grading.errors import tidied
+from attncourse.grading.guilt import Guilt
 from attncourse.grading.model import Job, Judged, Outcome, SourceCell, Step
 from attncourse.grading.names import Needs, needs
 from attncourse.grading.places import OpenChild
-from attncourse.grading.session import Guilt, Session
+from attncourse.grading.session import Session
 
 Report = Callable[[str, Any], None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import select
-import signal
 import socket
 import struct
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from attncourse.grading.crossing import ANY_SIZE, Crossing
+from attncourse.grading.endings import explain, too_slow
 from attncourse.grading.inside import wire
 from attncourse.grading.inside.channel import (
     Channel,
@@ -32,6 +32,7 @@ PATIENCE = 5  # times the wall limit, that its callbacks may take besides
 OVERHEAD_BYTES = 1 << 20  # what an answer holds besides its value
 CREDENTIALS = struct.Struct("3i")  # process, user and group
 
+UNASKED = "Your code sent an answer that nobody asked for."
 GONE = "the sandbox has ended: it must be started again"
 
 
@@ -39,8 +40,16 @@ class OverTime(Exception):
     """The child has used up its time on the processor."""
 
 
+class Stray(Exception):
+    """The child sent something before it was asked."""
+
+
 class Line:
-    """Speaks with one child, and ends it when it misbehaves."""
+    """Speaks with one child, and ends it when it misbehaves.
+
+    Each request has a number that nobody can guess, and that its answer
+    and its callbacks repeat: no answer is taken for another request's.
+    """
 
     def __init__(
         self, address: str, *, limits: Limits, visible: bool, seed: int
@@ -51,6 +60,7 @@ class Line:
         self.closed = False
         self._usage = Usage()
         self._greeted = False
+        self._before = b""  # the number that was answered last
         self._waited = 0.0  # for callbacks of the call that is running
         self._control = socket.socket(socket.AF_UNIX)
         self._control.settimeout(START_S)
@@ -79,10 +89,11 @@ class Line:
     def exchange(
         self,
         request: bytes,
+        number: bytes,
         budget: Budget,
         crossing: Crossing,
     ) -> dict[str, Any]:
-        """Send a request and return the answer.
+        """Send a request, which holds this number; return the answer.
 
         Meanwhile the child may ask for callbacks, which `crossing` answers;
         the time that takes is not the child's. What it took is taken off
@@ -98,11 +109,15 @@ class Line:
         self._channel.watch = self._watcher(cpu + budget.cpu_s)
         self._waited = 0.0
         try:
-            message = self._converse(request, began, budget, crossing)
+            if self._channel.waiting():
+                raise Stray
+            message = self._converse(request, number, began, budget, crossing)
         except (Late, OverTime):
-            self.lose("timeout", _too_slow(budget.limits))
+            self.lose("timeout", too_slow(budget.limits))
         except Closed:
             self._died()
+        except Stray:
+            self.lose("crashed", UNASKED, stray=True)
         except (ChannelError, wire.WireError, ValueError, TypeError, KeyError):
             self.unreadable()
         except BaseException:
@@ -118,7 +133,12 @@ class Line:
         return message | used
 
     def _converse(
-        self, request: bytes, began: float, budget: Budget, crossing: Crossing
+        self,
+        request: bytes,
+        number: bytes,
+        began: float,
+        budget: Budget,
+        crossing: Crossing,
     ) -> dict[str, Any]:
         """Send a request, answer its callbacks, return its answer."""
         if budget.cpu_s <= 0:
@@ -130,6 +150,7 @@ class Line:
             self._channel.max_bytes = limits.bytes
             frame = self._channel.receive(until - time.monotonic())
             message = crossing.read(frame, limits)
+            self._check(message.pop("number", None), number)
             if "callback" not in message:
                 return message
             start = time.monotonic()
@@ -139,6 +160,17 @@ class Line:
                 break
             self._send(reply, began + self._waited + budget.wall_s)
         raise OverTime
+
+    def _check(self, came: Any, number: bytes) -> None:
+        """See that this is an answer to the request of this number."""
+        if type(came) is bytes and came == number:
+            self._before = number
+        elif type(came) is bytes and came == self._before:
+            raise Stray
+        else:
+            raise wire.WireError("an answer must repeat its request's number")
+        if self._channel.waiting():
+            raise wire.WireError("one answer must be all that is sent")
 
     def _send(self, data: bytes, until: float) -> None:
         """Send bytes, of which the judge alone decides how many."""
@@ -221,10 +253,12 @@ class Line:
         self._hang_up()
         return heard
 
-    def lose(self, verdict: Lost, says: str) -> NoReturn:
+    def lose(
+        self, verdict: Lost, says: str, *, stray: bool = False
+    ) -> NoReturn:
         """End the child, and remember why."""
         self.end()
-        self.lost = ChildLost(verdict, says, self._usage)
+        self.lost = ChildLost(verdict, says, self._usage, stray=stray)
         raise self.lost
 
     def unreadable(self) -> NoReturn:
@@ -247,27 +281,3 @@ class Line:
 
 def _longest(limits: Limits) -> int:
     return limits.reply_bytes + limits.output_bytes + OVERHEAD_BYTES
-
-
-def _too_slow(limits: Limits) -> str:
-    return (
-        f"It took longer than it may: {limits.cpu_s:g} seconds of computing,"
-        f" or {limits.wall_s:g} seconds in all."
-    )
-
-
-def explain(usage: Usage, limits: Limits) -> tuple[Lost, str]:
-    """Return the verdict on a process that ended by itself."""
-    if usage.signal is None:
-        return "crashed", "It ended its own process."
-    if usage.signal == signal.SIGXCPU or (
-        usage.signal == signal.SIGKILL and usage.cpu_s >= 50 * limits.cpu_s
-    ):
-        return "timeout", _too_slow(limits)
-    if usage.signal == signal.SIGKILL:
-        return (
-            "out-of-memory",
-            "The system ended its process, most likely for want of memory.",
-        )
-    name = signal.strsignal(usage.signal) or f"signal {usage.signal}"
-    return "crashed", f"Its process crashed ({name.lower()})."

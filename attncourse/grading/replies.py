@@ -33,15 +33,24 @@ class Usage:
 
 
 class ChildLost(Exception):
-    """The child is gone: `verdict`, and `says` for the student to read."""
+    """The child is gone: `verdict`, and `says` for the student to read.
+
+    `stray` tells that what ran before the last request is to blame.
+    """
 
     def __init__(
-        self, verdict: Lost, says: str, usage: Usage | None = None
+        self,
+        verdict: Lost,
+        says: str,
+        usage: Usage | None = None,
+        *,
+        stray: bool = False,
     ) -> None:
         super().__init__(f"{verdict}: {says}")
         self.verdict: Lost = verdict
         self.says = says
         self.usage = usage or Usage()
+        self.stray = stray
 
 
 class CallbackRefused(TypeError):

@@ -6,19 +6,17 @@ definitions run again. A proxy finds its function again in the new process.
 
 from __future__ import annotations
 
-import base64
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attncourse.grading.anonymity import anonymous
-from attncourse.grading.definitions import definitions
+from attncourse.grading.guilt import Guilt
 from attncourse.grading.inside.wire import WireError
-from attncourse.grading.model import GradingError, Job, Limits
+from attncourse.grading.model import Job, Limits
 from attncourse.grading.places import OpenChild, Place
 from attncourse.grading.proxies import ProxyError, Ref
 from attncourse.grading.raising import Stopped, raised
+from attncourse.grading.replaying import Replays
 from attncourse.grading.replies import (
     Budget,
     CallbackRefused,
@@ -26,28 +24,15 @@ from attncourse.grading.replies import (
     ChildLost,
     Described,
     Failed,
-    Lost,
     Ran,
 )
 from attncourse.grading.showing import show
-from attncourse.grading.steps import allowed, child_seed, labels, widest
-from attncourse.grading.syntax import look
 
 MEMORY = "the memory that a process may use was not enough"
 LENT = "a question about functions is not tried with lent ones"
-TRIES = 3
 
 
-@dataclass
-class Guilt:
-    """A cell that ended its process: how, and how often it was tried."""
-
-    verdict: Lost
-    says: str
-    tries: int = 1
-
-
-class Session:
+class Session(Replays):
     """Runs a submission's cells, and answers proxies while a test runs.
 
     `guilty` are cells known to end their process, by their step;
@@ -64,31 +49,31 @@ class Session:
         guilty: dict[int, Guilt] | None = None,
         replaced: Mapping[str, Any] | None = None,
     ) -> None:
-        self.job = job
-        self.visible = visible
-        self.guilty = {} if guilty is None else guilty
-        self.replaced = dict(replaced or {})
+        super().__init__(
+            job,
+            open_child,
+            visible=visible,
+            guilty={} if guilty is None else guilty,
+            replaced=dict(replaced or {}),
+        )
         self.callbacks = visible
         self.failed: dict[int, Failed] = {}
         self.notes: list[str] = []
         self.stopped: Stopped | None = None
         self.budget = Budget(Limits())
-        self.cpu_s = 0.0
-        self._open_child = open_child
-        self._done: list[int] = []
         self._place: Place | None = None
         self._beside: Place | None = None
-        self._opened = 0
-        self._labels = labels(job)
+        self._called = False
 
     def run(self, index: int) -> Ran | None:
         """Run the cell of a step; None where it ended its process."""
-        ran = None
-        try:
-            ran = self._run_in(self._present(), index)
-        except ChildLost as lost:
-            self._blame(index, lost)
-        self._done.append(index)
+        ran, culprit = None, -1
+        while ran is None and culprit != index:
+            try:
+                ran = self.run_in(self._present(), index)
+            except ChildLost as lost:
+                culprit = self.blame(index, lost)
+        self.done.append(index)
         if ran is not None and ran.failed is not None:
             self.failed[index] = ran.failed
         return ran
@@ -98,10 +83,18 @@ class Session:
         self.budget = Budget(limits)
         self.stopped = None
         self.notes = []
+        self._called = False
 
     def finish(self) -> None:
         """End a test, and the process that was made for it."""
-        self._drop(self._beside)
+        place = self._place
+        if self._called and place is not None and place.alive:
+            try:
+                place.child.settle()
+            except ChildLost as lost:
+                self.stopped = self.stopped or self._stop(lost)
+        self._called = False
+        self.drop(self._beside)
         self._beside = None
 
     def bring_functions(self, allowed: bool) -> None:
@@ -115,8 +108,11 @@ class Session:
 
     def fetch(self, name: str) -> Any:
         """Return a student's data by name, or a proxy; may raise KeyError."""
-        with contextlib.suppress(ChildLost):  # by what an earlier test did
+        try:
             return self._fetch(name)
+        except ChildLost as lost:  # by what was done before
+            if lost.stray:
+                self.blame(len(self.job.script.steps), lost)
         try:
             return self._fetch(name)
         except ChildLost as lost:
@@ -132,7 +128,7 @@ class Session:
     def close(self) -> None:
         """End the processes."""
         self.finish()
-        self._drop(self._place)
+        self.drop(self._place)
         self._place = None
 
     def line(self, failed: Failed | None) -> int | None:
@@ -140,7 +136,7 @@ class Session:
         if failed is None or failed.line is None:
             return None
         for index, step in enumerate(self.job.script.steps):
-            if failed.cell == self._labels[index]:
+            if failed.cell == self.labels[index]:
                 there = 1 <= failed.line <= step.source.count("\n") + 1
                 return failed.line if there else None
         return None
@@ -180,6 +176,7 @@ class Session:
             self.notes.append(text)
 
     def _asked(self, ref: Ref, what: str, args: tuple) -> Called:
+        self._called = True
         place = self._of(ref)
         try:
             return self._sent(place, ref, what, args)
@@ -218,8 +215,8 @@ class Session:
     def _present(self) -> Place:
         """Return the process at work, or one that has run the same cells."""
         while self._place is None or not self._place.alive:
-            self._drop(self._place)
-            self._place = self._made(self.callbacks)
+            self.drop(self._place)
+            self._place = self.made(self.callbacks)
         return self._place
 
     def _aside(self) -> Place:
@@ -227,65 +224,6 @@ class Session:
         if self.replaced:  # a lent function would be the test's own answer
             raise self._stop(ChildLost("crashed", LENT))
         while self._beside is None or not self._beside.alive:
-            self._drop(self._beside)
-            self._beside = self._made(callbacks=True)
+            self.drop(self._beside)
+            self._beside = self.made(callbacks=True)
         return self._beside
-
-    def _made(self, callbacks: bool) -> Place | None:
-        place = self._opened_place(callbacks)
-        for index in self._done:
-            try:
-                self._run_in(place, index)
-            except ChildLost as lost:
-                self._blame(index, lost)
-                self._drop(place)
-                return None
-        return place
-
-    def _opened_place(self, callbacks: bool) -> Place:
-        self._opened += 1
-        if self._opened > 50 + 4 * len(self.job.script.steps):
-            raise GradingError(
-                "a process must be able to run the notebook's definitions: "
-                f"got {self._opened} that ended"
-            )
-        place = Place(self, callbacks)
-        place.open(
-            self._open_child,
-            limits=widest(self.job),
-            visible=self.visible,
-            seed=child_seed(self.job.seed),
-        )
-        for name, data in self.job.files.items():
-            place.child.put(name, base64.b64decode(data))
-        self._bind(place, self.replaced)
-        return place
-
-    def _drop(self, place: Place | None) -> None:
-        if place is not None:
-            self.cpu_s += place.child.close().cpu_s
-
-    def _run_in(self, place: Place, index: int) -> Ran:
-        step = self.job.script.steps[index]
-        guilt = self.guilty.get(index)
-        source = step.source
-        if guilt:
-            source = definitions(source, imports=guilt.tries == 1)
-        if guilt and guilt.tries >= TRIES:
-            return Ran()
-        limits = allowed(self.job, step, len(self.guilty))
-        ran = place.child.run(source, self._labels[index], limits)
-        if self.replaced:
-            self._bind(place, look(step.source).binds & self.replaced.keys())
-        return ran
-
-    def _bind(self, place: Place, names: Any) -> None:
-        for name in sorted(names):
-            place.child.bind(name, self.replaced[name])
-
-    def _blame(self, index: int, lost: ChildLost) -> None:
-        guilt = self.guilty.get(index)
-        if guilt:
-            guilt.tries += 1
-        else:
-            self.guilty[index] = Guilt(lost.verdict, lost.says)

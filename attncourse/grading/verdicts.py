@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from attncourse.grading.bench import Tried
+from attncourse.grading.guilt import Guilt
 from attncourse.grading.model import Judged, SourceCell, Verdict
 from attncourse.grading.proxies import ProxyError
 from attncourse.grading.publishing import builtin_error, published
 from attncourse.grading.raising import of_student
 from attncourse.grading.replies import Failed
-from attncourse.grading.session import Guilt
 
 
 @dataclass(frozen=True, kw_only=True)

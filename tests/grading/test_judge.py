@@ -619,3 +619,21 @@ def test_no_line_is_told_that_the_students_cells_do_not_have(ask):
         nb.hidden("f(12345)"),
     )
     assert (found.verdict, found.line) in [("error", None), ("error", 3)]
+
+
+TWICE = """
+import gc
+server = next(o for o in gc.get_objects() if type(o).__name__ == 'Server')
+def mean(x):
+    server.channel.send(server._packed({'value': 1.5}).data)
+    return sum(x) / len(x)
+"""
+
+
+def test_an_answer_that_nobody_asked_for_costs_its_own_question(run):
+    alone = "import numpy as np\ndef spread(x):\n    return float(np.var(x))"
+    outcome = run(COURSE, {"mean": TWICE, "spread": alone})
+    assert verdicts(outcome) == ["crashed", "pass"]
+    assert "asked for" in outcome.questions[0].says or (
+        "cannot be read" in outcome.questions[0].says
+    )

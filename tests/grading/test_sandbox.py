@@ -529,7 +529,11 @@ def test_a_forged_answer_that_is_none_ends_the_child(child, reply):
     source = (
         SERVER
         + f"""
-packed = server._packed({reply})
+pack = type(server)._packed.__globals__["wire"].pack
+reply = {reply}
+if isinstance(reply, dict):
+    reply["number"] = server.number
+packed = pack(reply, handle=server.table.handle)
 server._packed = lambda reply: packed
 """
     )
@@ -553,9 +557,55 @@ def f(g):
     f = defined(child, SERVER + source)
     calls = []
     began = time.monotonic()
-    with pytest.raises(ChildLost, match="longer than it may"):
+    with pytest.raises(ChildLost, match="cannot be read"):
         child.call(f, (lambda: calls.append(1),))
     assert time.monotonic() - began < 4
+
+
+ASIDE = """
+pack = type(server)._packed.__globals__["wire"].pack
+def f(x):
+    if x:
+        number = {number}
+        packed = pack({{'value': 7, 'number': number}})
+        server.channel.send(packed.data)
+        {more}
+    return 5
+"""
+
+
+@pytest.mark.parametrize("number", ["server.number", "b'1' * 16", "None", "3"])
+def test_an_answer_is_never_taken_for_another_requests(child, number):
+    more = "time.sleep(0.2)"
+    source = "import time\n" + SERVER + ASIDE.format(number=number, more=more)
+    f = defined(child, source)
+    assert child.call(f, (0,)).value == 5
+    with pytest.raises(ChildLost) as lost:
+        forged_and_settled(child, f)
+    assert lost.value.verdict == "crashed"
+
+
+def forged_and_settled(child, f):
+    assert child.call(f, (1,)).value == 7
+    child.settle()
+
+
+def test_what_comes_before_it_is_asked_for_is_blamed_on_what_ran(child):
+    source = """
+def later(number):
+    time.sleep(0.1)
+    while True:
+        server.channel.send(server._packed({'value': 7}).data)
+def f():
+    import threading
+    threading.Thread(target=later, args=(server.number,)).start()
+"""
+    f = defined(child, "import time\n" + SERVER + source)
+    child.call(f)
+    time.sleep(0.3)
+    with pytest.raises(ChildLost, match="nobody asked") as lost:
+        child.run("1", "cell 2")
+    assert lost.value.stray
 
 
 def test_a_flood_of_output_is_cut(child):

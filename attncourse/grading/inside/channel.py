@@ -104,6 +104,15 @@ class Channel:
         del self._held[:end]
         return data
 
+    def waiting(self) -> bool:
+        """Tell whether anything is there that was not received yet."""
+        if self._held:
+            return True
+        try:
+            return bool(self.sock.recv(1, _NOW | socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def fileno(self) -> int:
         """Return the socket's descriptor, for `select`."""
         return self.sock.fileno()

@@ -36,6 +36,7 @@ class Server:
         self.table = Table(self._callback)
         self.given = frozenset(shell.user_ns)
         self.depth = 0
+        self.number = b""  # of the request that is being answered
         self.thread = threading.get_ident()
         self.reply_bytes = wire.DEFAULT_LIMITS.bytes
         self.output_bytes = 1 << 20
@@ -70,6 +71,10 @@ class Server:
 
     def _is_users(self, name: str) -> bool:
         return name not in self.given and not name.startswith("_")
+
+    def do_nothing(self, request: dict) -> dict:
+        """Show that all before it has been answered."""
+        return {"value": None}
 
     def do_fetch(self, request: dict) -> dict:
         """Return a global's value."""
@@ -210,6 +215,7 @@ class Server:
         self.reply_bytes = request.get("reply_bytes", self.reply_bytes)
         self.output_bytes = request.get("output_bytes", self.output_bytes)
         self.depth += 1
+        outer, self.number = self.number, request["number"]
         try:
             reply = getattr(self, f"do_{request['do']}")(request)
         except Exception as error:
@@ -217,6 +223,7 @@ class Server:
         finally:
             self.depth -= 1
         self._send(reply)
+        self.number = outer
 
     def _send(self, reply: dict) -> None:
         """Send an answer, or say that it cannot be sent."""
@@ -237,7 +244,9 @@ class Server:
 
     def _packed(self, reply: dict) -> wire.Encoded:
         return wire.pack(
-            reply, handle=self.table.handle, limit=self.reply_bytes
+            reply | {"number": self.number},
+            handle=self.table.handle,
+            limit=self.reply_bytes,
         )
 
 

@@ -1,0 +1,122 @@
+"""Processes that have run a student's cells, one like the other.
+
+A cell that ended its process is remembered, and of it only the
+definitions run again.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from attncourse.grading.definitions import definitions
+from attncourse.grading.guilt import Guilt
+from attncourse.grading.model import GradingError, Job
+from attncourse.grading.places import OpenChild, Place
+from attncourse.grading.proxies import Holder
+from attncourse.grading.replies import ChildLost, Ran
+from attncourse.grading.steps import allowed, child_seed, labels, widest
+from attncourse.grading.syntax import look
+
+TRIES = 3
+
+
+class Replays(Holder):
+    """Makes processes in which all cells so far have run.
+
+    `done` are the steps of these cells.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        open_child: OpenChild,
+        *,
+        visible: bool,
+        guilty: dict[int, Guilt],
+        replaced: dict[str, Any],
+    ) -> None:
+        self.job = job
+        self.visible = visible
+        self.guilty = guilty
+        self.replaced = replaced
+        self.cpu_s = 0.0
+        self.done: list[int] = []
+        self.labels = labels(job)
+        self._open_child = open_child
+        self._opened = 0
+
+    def made(self, callbacks: bool) -> Place | None:
+        """Return a process that has run the cells, unless one ended it."""
+        place = self._opened_place(callbacks)
+        for index in self.done:
+            try:
+                self.run_in(place, index)
+            except ChildLost as lost:
+                self.blame(index, lost)
+                self.drop(place)
+                return None
+        return place
+
+    def _opened_place(self, callbacks: bool) -> Place:
+        self._opened += 1
+        if self._opened > 50 + 4 * len(self.job.script.steps):
+            raise GradingError(
+                "a process must be able to run the notebook's definitions: "
+                f"got {self._opened} that ended"
+            )
+        place = Place(self, callbacks)
+        place.open(
+            self._open_child,
+            limits=widest(self.job),
+            visible=self.visible,
+            seed=child_seed(self.job.seed),
+        )
+        for name, data in self.job.files.items():
+            place.child.put(name, base64.b64decode(data))
+        self._bind(place, self.replaced)
+        return place
+
+    def drop(self, place: Place | None) -> None:
+        """End a process, if there is one."""
+        if place is not None:
+            self.cpu_s += place.child.close().cpu_s
+
+    def run_in(self, place: Place, index: int) -> Ran:
+        """Run the cell of a step, or what is left of a guilty one."""
+        step = self.job.script.steps[index]
+        guilt = self.guilty.get(index)
+        source = step.source
+        if guilt:
+            source = definitions(source, imports=guilt.tries == 1)
+        if guilt and guilt.tries >= TRIES:
+            return Ran()
+        limits = allowed(self.job, step, len(self.guilty))
+        ran = place.child.run(source, self.labels[index], limits)
+        if self.replaced:
+            self._bind(place, look(step.source).binds & self.replaced.keys())
+        return ran
+
+    def _bind(self, place: Place, names: Any) -> None:
+        for name in sorted(names):
+            place.child.bind(name, self.replaced[name])
+
+    def blame(self, index: int, lost: ChildLost) -> int:
+        """Remember which cell ended its process, and return which.
+
+        That is the one at `index`, or the one before where that has
+        spoken when nobody asked.
+        """
+        if lost.stray:
+            index = max(filter(self._suspect, range(index)), default=index)
+        guilt = self.guilty.get(index)
+        if guilt:
+            guilt.tries += 1
+        else:
+            self.guilty[index] = Guilt(lost.verdict, lost.says)
+        return index
+
+    def _suspect(self, index: int) -> bool:
+        """Tell whether a cell has run and may still do harm."""
+        guilt = self.guilty.get(index)
+        return index in self.done and (guilt is None or guilt.tries < TRIES)
