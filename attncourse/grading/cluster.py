@@ -136,8 +136,7 @@ def _client(scheduler: str) -> distributed.Client:
         import distributed
     except ModuleNotFoundError as error:
         raise GradingError(
-            "grading on a cluster needs Dask: "
-            'pip install "attncourse[dask]"'
+            'grading on a cluster needs Dask: pip install "attncourse[dask]"'
         ) from error
     try:
         return distributed.Client(

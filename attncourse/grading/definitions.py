@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+from collections import Counter
 
 from attncourse.grading.syntax import tree, without_magics
 
@@ -10,6 +12,7 @@ DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTING = (ast.Import, ast.ImportFrom)
 
 
+@functools.lru_cache(maxsize=64)
 def definitions(source: str, *, imports: bool = True) -> str:
     r"""Return a cell's definitions, every line in its place.
 
@@ -23,8 +26,10 @@ def definitions(source: str, *, imports: bool = True) -> str:
     """
     module = tree(source)
     lines = without_magics(source).split("\n")
+    body = module.body if module else []
+    taken = Counter(line for node in body for line in _lines(node))
     kept = [""] * len(lines)
-    for node in module.body if module else ():
+    for node in body:
         if not _harmless(node, imports):
             continue
         first = min(
@@ -32,7 +37,7 @@ def definitions(source: str, *, imports: bool = True) -> str:
             + [each.lineno for each in getattr(node, "decorator_list", ())]
         )
         last = node.end_lineno or first
-        if _shared(module, node):
+        if any(taken[line] > 1 for line in _lines(node)):
             kept[node.lineno - 1] += ast.unparse(node) + "; "
         else:
             kept[first - 1 : last] = lines[first - 1 : last]
@@ -55,11 +60,5 @@ def _harmless(node: ast.stmt, imports: bool) -> bool:
     return all(isinstance(target, ast.Name) for target in targets)
 
 
-def _shared(module: ast.Module | None, node: ast.stmt) -> bool:
-    """Tell whether a statement shares its line with another."""
-    return any(
-        other is not node
-        and other.lineno <= (node.end_lineno or node.lineno)
-        and node.lineno <= (other.end_lineno or other.lineno)
-        for other in (module.body if module else ())
-    )
+def _lines(node: ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)

@@ -31,13 +31,19 @@ def allowed(job: Job, step: Step, guilty: int) -> Limits:
         for cell in job.plan.cells
         if step.grade_id is not None and cell.grade_id == step.grade_id
     )
-    limits = next(known, Limits())
+    limits = next(known, None) or usual(job)
     share = 0.5 ** max(0, guilty - 1)
     return replace(
         limits,
         cpu_s=min(limits.cpu_s, max(SHORTEST_S, limits.cpu_s * share)),
         wall_s=min(limits.wall_s, max(SHORTEST_S, limits.wall_s * share)),
     )
+
+
+def usual(job: Job) -> Limits:
+    """Return the limits of cells that the source does not know."""
+    given = [cell.limits for cell in job.plan.cells if not cell.grade_id]
+    return given[0] if given else widest(job)
 
 
 def widest(job: Job) -> Limits:

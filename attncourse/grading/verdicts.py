@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from attncourse.grading.bench import Tried
 from attncourse.grading.guilt import Guilt
 from attncourse.grading.model import Judged, SourceCell, Verdict
@@ -220,10 +222,18 @@ def _of_points(
 def _points(value: Any, cell: SourceCell) -> tuple[float, tuple[str, ...]]:
     """Return a test's points by nbgrader's rule, or a flag.
 
-    Its last expression's number counts; without one all points are given.
+    Its last expression's number counts; without one all points are given,
+    but not where a comparison turned out false.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, (bool, np.bool_)):
+        return (cell.points if value else 0.0), ()
+    if value is None:
         return cell.points, ()
+    if not isinstance(value, numbers.Real):
+        return cell.points, (
+            f"the test {cell.grade_id} must end with points, or with no "
+            f"value, and so gave all: got a {type(value).__name__}",
+        )
     points = float(value)
     if math.isfinite(points) and 0.0 <= points <= cell.points:
         return points, ()

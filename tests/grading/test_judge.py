@@ -187,8 +187,9 @@ POINTS = [
     ("2", 2.0, "pass"),
     ("0", 0.0, "fail"),
     ("None", 2.0, "pass"),
-    ("'text'", 2.0, "pass"),
     ("True", 2.0, "pass"),
+    ("False", 0.0, "fail"),
+    ("import numpy\nnumpy.float64(1) == 2", 0.0, "fail"),
     ("1;", 2.0, "pass"),
     ("2.5", 0.0, "error"),
     ("-1", 0.0, "error"),
@@ -204,6 +205,13 @@ def test_the_last_expressions_number_is_the_points(
     found = ask("def f():\n    return 1", f"f()\n{source}")
     assert (found.points, found.verdict) == (points, verdict)
     assert bool(found.flags) == (verdict == "error")
+
+
+@pytest.mark.parametrize("source", ["'text'", "f", "[3] * f()", "1j"])
+def test_points_that_are_no_number_are_for_the_instructor_to_see(ask, source):
+    found = ask("def f():\n    return 1", source)
+    assert (found.points, found.verdict) == (2.0, "pass")
+    assert "must end with points" in found.flags[0]
 
 
 def test_warnings_and_prints_cost_nothing(ask):
