@@ -115,12 +115,14 @@ def test_its_configuration_of_another_course_is_one(tmp_path):
     from traitlets.config import Config
 
     (text,) = [each for each in code("python") if "plugin.use" in each]
-    names = {"c": Config(), "__file__": str(tmp_path / "nbgrader_config.py")}
+    config = Config()
+    file = tmp_path / "nbgrader_config.py"
+    names = {"get_config": lambda: config, "__file__": str(file)}
     exec(text, names)
     own = names["settings_for"]("week1")
     assert own.assignment == "week1"
     assert own.limits.cpu_s == 10
-    assert names["c"].GradeSubmission.settings is names["settings_for"]
+    assert config.GradeSubmission.settings is names["settings_for"]
 
 
 def test_every_module_that_it_names_is_there():
