@@ -66,22 +66,14 @@ def dtype_of(code: bytes) -> np.dtype:
 def write_array(array: np.ndarray, budget: Budget) -> list[bytes]:
     """Return an exact `np.ndarray` as a head and its numbers."""
     dtype, shape = array.dtype, array.shape
-    code = dtype.str.encode("ascii")
     if len(shape) > MAX_DIMS:
         raise WireError(f"arrays have at most {MAX_DIMS} axes")
     flags = array.flags.num
     layout = C if flags & _IS_C else F if flags & _IS_F else STRIDED
-    head = struct.pack(
-        f"<B{len(code)}s3B{len(shape)}q",
-        len(code),
-        code,
-        layout,
-        flags & _IS_WRITEABLE != 0,
-        len(shape),
-        *shape,
-    )
+    head = _head(dtype.str, layout, flags & _IS_WRITEABLE != 0, shape)
     if layout != STRIDED:
-        budget.spend_array(_size(shape, dtype.itemsize))
+        size = array.nbytes or _size(shape, dtype.itemsize)
+        budget.spend_array(size)
         return [head, array.tobytes("C" if layout == C else "F")]
     strides = _steps(array)
     low, high = _extent(shape, strides, dtype.itemsize)
@@ -92,20 +84,32 @@ def write_array(array: np.ndarray, budget: Budget) -> list[bytes]:
     return [head, struct.pack(f"<{len(strides)}q", *strides), once.tobytes()]
 
 
+@lru_cache(maxsize=512)
+def _head(
+    name: str, layout: int, writeable: bool, shape: tuple[int, ...]
+) -> bytes:
+    code = name.encode("ascii")
+    return struct.pack(
+        f"<B{len(code)}s3B{len(shape)}q",
+        *(len(code), code, layout, writeable, len(shape)),
+        *shape,
+    )
+
+
 def read_array(source: Any, budget: Budget) -> np.ndarray:
     """Return the array that comes next, laid out in memory of its own."""
-    dtype = dtype_of(source.take(source.byte()))
-    layout, writeable, dims = source.take(3)
-    if layout > STRIDED or writeable > 1 or dims > MAX_DIMS:
+    code = source.take(source.byte())
+    marks = source.take(3)
+    dims = marks[2]
+    if dims > MAX_DIMS:
         raise WireError("an array's head must make sense")
-    shape = source.longs(dims)
-    if any(size < 0 for size in shape):
-        raise WireError(f"sizes must not be negative: got {shape}")
+    dtype, shape, count, size = _form(code, marks, source.take(8 * dims))
+    layout, writeable, _ = marks
     if layout == STRIDED:
         array = _read_strided(source, dtype, shape, budget)
     else:
-        budget.spend_array(_size(shape, dtype.itemsize))
-        flat = _numbers(source, dtype, math.prod(shape))
+        budget.spend_array(size)
+        flat = _numbers(source, dtype, count)
         if layout == C:
             array = flat.reshape(shape).copy()
         else:
@@ -113,6 +117,21 @@ def read_array(source: Any, budget: Budget) -> np.ndarray:
     if not writeable:
         array.flags.writeable = False
     return array
+
+
+@lru_cache(maxsize=512)
+def _form(
+    code: bytes, marks: bytes, sizes: bytes
+) -> tuple[np.dtype, tuple[int, ...], int, int]:
+    """Return the type, the shape, and how many numbers and bytes it has."""
+    dtype = dtype_of(code)
+    layout, writeable, dims = marks
+    if layout > STRIDED or writeable > 1:
+        raise WireError("an array's head must make sense")
+    shape = struct.unpack(f"<{dims}q", sizes)
+    if any(size < 0 for size in shape):
+        raise WireError(f"sizes must not be negative: got {shape}")
+    return dtype, shape, math.prod(shape), _size(shape, dtype.itemsize)
 
 
 def _size(shape: tuple[int, ...], itemsize: int) -> int:

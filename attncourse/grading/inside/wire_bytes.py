@@ -16,15 +16,17 @@ class Pen:
     def __init__(self, limits: WireLimits) -> None:
         self.parts: list[bytes] = []
         self.left = limits.bytes
+        self.depth = limits.depth
         self.budget = Budget(limits)
 
     def put(self, *parts: bytes) -> None:
         """Append bytes."""
-        self.left -= sum(map(len, parts))
+        for part in parts:
+            self.left -= len(part)
         if self.left < 0:
             limit = self.budget.limits.bytes
             raise TooLarge(f"a message holds at most {limit} bytes")
-        self.parts.extend(parts)
+        self.parts += parts
 
     def put_text(self, mark: bytes, text: str) -> None:
         """Append a mark and a text as it is."""
@@ -34,7 +36,7 @@ class Pen:
             raw = str.encode(text, "utf-8")
         except UnicodeEncodeError:
             raise WireError("text must be valid Unicode") from None
-        self.put(LENGTH(mark, len(raw)), raw)
+        self.put(LENGTH(mark, len(raw)) + raw)
 
     def put_bytes(self, mark: bytes, held: bytes) -> None:
         """Append a mark and bytes."""
@@ -46,7 +48,7 @@ class Pen:
     def put_note(self, text: str, chars: int) -> None:
         """Append a text for people, cut where it is too long."""
         raw = readable(text[:chars])[:chars].encode("utf-8")
-        self.put(_SIZE.pack(len(raw)), raw)
+        self.put(_SIZE.pack(len(raw)) + raw)
 
 
 class Cursor:
@@ -56,15 +58,17 @@ class Cursor:
         if len(data) > limits.bytes:
             raise TooLarge(f"a message holds at most {limits.bytes} bytes")
         self.data = data
+        self.end = len(data)
         self.at = 0
+        self.depth = limits.depth
         self.budget = Budget(limits)
 
     def skip(self, count: int) -> int:
         """Return where the next bytes start, which must be there."""
         start, end = self.at, self.at + count
-        if end > len(self.data):
+        if end > self.end:
             raise WireError(
-                f"a message must not end early: got {len(self.data)} bytes"
+                f"a message must not end early: got {self.end} bytes"
             )
         self.at = end
         return start
@@ -76,11 +80,11 @@ class Cursor:
 
     def byte(self) -> int:
         """Return the next byte."""
-        return self.take(1)[0]
+        return self.data[self.skip(1)]
 
     def size(self) -> int:
         """Return a length."""
-        return _SIZE.unpack(self.take(8))[0]
+        return _SIZE.unpack_from(self.data, self.skip(8))[0]
 
     def longs(self, count: int) -> tuple[int, ...]:
         """Return that many numbers of 64 bits."""
@@ -88,9 +92,9 @@ class Cursor:
 
     def text(self, chars: int | None = None) -> str:
         """Return a text of at most `chars` characters."""
-        raw = self.take(self.size())
+        start = self.skip(self.size())
         try:
-            text = raw.decode("utf-8")
+            text = self.data[start : self.at].decode("utf-8")
         except UnicodeDecodeError:
             raise WireError("text must be valid UTF-8") from None
         if chars is not None and len(text) > chars:

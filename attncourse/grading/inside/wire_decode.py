@@ -66,17 +66,20 @@ class Reader(Cursor):
 
     def read(self, depth: int) -> Any:
         """Return the value that comes next."""
-        limit = self.budget.limits.depth
-        if depth > limit:
-            raise WireError(f"values nest at most {limit} deep")
-        self.budget.spend(1)
-        mark = self.take(1)
+        if depth > self.depth:
+            raise WireError(f"values nest at most {self.depth} deep")
+        budget = self.budget
+        budget.entries -= 1
+        if budget.entries < 0:
+            budget.spend(0)
+        mark = self.data[self.skip(1)]
         reader = _READERS.get(mark)
         if reader is None:
-            raise WireError(f"a value's mark must be known: got {mark!r}")
+            sign = bytes((mark,))
+            raise WireError(f"a value's mark must be known: got {sign!r}")
         if mark not in _SHARED:
             return reader(self, depth)
-        place, budget = len(self.seen), self.budget
+        place = len(self.seen)
         self.seen.append(None)
         entries, array_bytes = budget.entries, budget.array_bytes
         value = reader(self, depth)
@@ -98,7 +101,7 @@ class Reader(Cursor):
         return value
 
     def _int(self, depth: int) -> int:
-        return _INT(self.take(8))[0]
+        return _INT(self.data, self.skip(8))[0]
 
     def _big(self, depth: int) -> int:
         size = self.size()
@@ -107,7 +110,7 @@ class Reader(Cursor):
         return int.from_bytes(self.take(size), "little", signed=True)
 
     def _float(self, depth: int) -> float:
-        return _FLOAT(self.take(8))[0]
+        return _FLOAT(self.data, self.skip(8))[0]
 
     def _complex(self, depth: int) -> complex:
         return complex(*_COMPLEX(self.take(16)))
@@ -241,7 +244,7 @@ def _twice() -> NoReturn:
     raise WireError("a key must not come twice")
 
 
-_READERS: dict[bytes, Callable[[Reader, int], Any]] = {
+_BY_MARK: dict[bytes, Callable[[Reader, int], Any]] = {
     tag.NONE: lambda reader, depth: None,
     tag.TRUE: lambda reader, depth: True,
     tag.FALSE: lambda reader, depth: False,
@@ -274,6 +277,11 @@ _READERS: dict[bytes, Callable[[Reader, int], Any]] = {
     tag.CALLBACK: Reader._callback,
     tag.RAISED: Reader._raised,
 }
+_READERS = {mark[0]: reader for mark, reader in _BY_MARK.items()}
 _SHARED = frozenset(
-    {tag.LIST, tag.DICT, tag.SET, tag.ARRAY, tag.TENSOR, tag.GENERATOR}
+    mark[0]
+    for mark in (
+        *(tag.LIST, tag.DICT, tag.SET),
+        *(tag.ARRAY, tag.TENSOR, tag.GENERATOR),
+    )
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .wire_arrays import carried, write_array
 from .wire_bytes import LENGTH, Pen
 from .wire_kinds import (
     CONTAINER,
+    DEFAULT_LIMITS,
     MACHINE,
     Callback,
     Handle,
@@ -39,6 +41,7 @@ from .wire_random import generator_state, is_known
 from .wire_torch import tensor_parts, torch
 
 _DTYPE = np.ndarray.__dict__["dtype"].__get__
+FEW = 12  # keys that are worth remembering together
 
 
 class Writer(Pen):
@@ -60,11 +63,16 @@ class Writer(Pen):
 
     def write(self, value: Any, depth: int) -> None:
         """Append one value."""
-        if depth > self.budget.limits.depth:
-            limit = self.budget.limits.depth
-            raise WireError(f"values nest at most {limit} deep")
-        self.budget.spend(1)
+        if depth > self.depth:
+            raise WireError(f"values nest at most {self.depth} deep")
+        budget = self.budget
+        budget.entries -= 1
+        if budget.entries < 0:
+            budget.spend(0)
         kind = type(value)
+        if kind in KEY_LEAVES:
+            KEY_LEAVES[kind](self, value)
+            return
         base = kind if kind in LEAVES or kind in _HOLDERS else self._base(kind)
         if self.in_key and base not in KEY_LEAVES and base not in _KEY_HOLDERS:
             raise WireError(f"a key must be plain data: got {type_name(kind)}")
@@ -169,7 +177,12 @@ class Writer(Pen):
 
     def _pairs(self, pairs: Iterable, depth: int) -> None:
         held = tuple(pairs)
-        self._keyed(tag.DICT, [key for key, _ in held], depth)
+        keys = tuple([key for key, _ in held])
+        if len(keys) <= FEW and {*map(type, keys)} == {str}:
+            self.budget.spend(CONTAINER + len(keys))
+            self.put(_row_of_texts(keys))
+        else:
+            self._keyed(tag.DICT, keys, depth)
         for _, value in held:
             self.write(value, depth + 1)
 
@@ -190,9 +203,10 @@ class Writer(Pen):
     # ---- arrays, tensors and generators
 
     def _array(self, value: np.ndarray, depth: int) -> None:
-        plain = np.ndarray.view(value, np.ndarray)
+        if type(value) is not np.ndarray:
+            value = np.ndarray.view(value, np.ndarray)
         self.budget.spend(CONTAINER)
-        self.put(tag.ARRAY, *write_array(plain, self.budget))
+        self.put(tag.ARRAY, *write_array(value, self.budget))
 
     def _tensor(self, value: Any, depth: int) -> None:
         name, flags, raw, grad = tensor_parts(value)
@@ -206,6 +220,16 @@ class Writer(Pen):
         self.budget.spend(MACHINE)
         self.put(tag.GENERATOR)
         self.write(generator_state(value), depth + 1)
+
+
+@lru_cache(maxsize=256)
+def _row_of_texts(keys: tuple[str, ...]) -> bytes:
+    """Return a dict's keys as bytes; the same few come again and again."""
+    pen = Pen(DEFAULT_LIMITS)
+    pen.put(LENGTH(tag.DICT, len(keys)), tag.MIXED)
+    for key in keys:
+        pen.put_text(tag.STR, key)
+    return b"".join(pen.parts)
 
 
 def _as_row(held: tuple) -> tuple[bytes, bytes]:
