@@ -22,6 +22,13 @@ from attncourse.grading.replies import (
     called,
 )
 
+ESCAPED = 6  # characters of JSON in place of one
+NOTED = 4_096  # what is said of outputs that were cut
+
+
+class NotPut(GradingError):
+    """A file that a student's folder does not take."""
+
 
 class Child:
     """A forked process that runs cells and answers calls.
@@ -39,13 +46,20 @@ class Child:
         limits: Limits,
         visible: bool,
         seed: int | str,
+        room_bytes: int = 0,
         outward: Callable[[Any], Handle | None] | None = None,
         inward: Callable[[Handle], Any] | None = None,
     ) -> None:
         self.limits = limits
         self._crossing = Crossing(outward, inward)
         number = seed if isinstance(seed, int) else int(seed, 16)
-        self._line = Line(address, limits=limits, visible=visible, seed=number)
+        self._line = Line(
+            address,
+            limits=limits,
+            visible=visible,
+            seed=number,
+            room_bytes=room_bytes,
+        )
 
     @property
     def pid(self) -> int:
@@ -65,14 +79,17 @@ class Child:
     # ---- cells and names
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file into the child's folder."""
+        """Write a file into the child's folder; raise `NotPut`."""
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise GradingError(f"a file must be put into the folder: {name}")
+            raise NotPut(f"a file must be put into the folder: {name}")
         failed = self._ask({"do": "put", "name": name, "data": data}).failed
         if failed is not None:
-            why = f"{name}: {failed.message}"
-            raise GradingError(f"a file must be put into the folder: {why}")
+            raise NotPut(failed.message)
+
+    def prepare(self, source: str) -> None:
+        """Run code of the grader's own, before any cell."""
+        self._ask({"do": "prepare", "source": source})
 
     def run(self, source: str, name: str, limits: Limits | None = None) -> Ran:
         """Run a cell; errors name it as `name`."""
@@ -261,7 +278,10 @@ class Child:
         except (ValueError, TypeError, KeyError):
             self._line.unreadable()
         if came.outputs:
-            budget.show(came.outputs)
+            # What is recorded there weighs less: see `inside.outputs`.
+            most = ESCAPED * budget.output_bytes + NOTED
+            if budget.show(came.outputs) > most:
+                self._line.unreadable()
         return came
 
 

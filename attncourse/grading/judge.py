@@ -168,10 +168,13 @@ class _Judge:
         """Run what students see of a test that did not pass."""
         if not cell.visible.strip():
             return judged
-        tried = seen.bench.test(cell.visible, cell)
+        most = min(cell.limits.output_bytes, seen.session.room)
+        limits = replace(cell.limits, output_bytes=most)
+        tried = seen.bench.test(cell.visible, replace(cell, limits=limits))
+        shown = tuple(tidied(tried, self.shell.cells))
         return replace(
             judged,
-            shown=tuple(tidied(tried, self.shell.cells)),
+            shown=seen.session.kept(shown),
             flags=tuple(dict.fromkeys((*judged.flags, *tried.notes))),
             seconds=round(judged.seconds + tried.seconds, 4),
         )
@@ -246,6 +249,8 @@ class _Judge:
         side.session.close()
         self.cpu_s += side.session.cpu_s
         self.flags += side.bench.problems
+        self.notes += side.session.remarks.values()
+        self.flags += side.session.flags
 
 
 def _own_cpu_s() -> float:

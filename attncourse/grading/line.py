@@ -52,7 +52,13 @@ class Line:
     """
 
     def __init__(
-        self, address: str, *, limits: Limits, visible: bool, seed: int
+        self,
+        address: str,
+        *,
+        limits: Limits,
+        visible: bool,
+        seed: int,
+        room_bytes: int,
     ) -> None:
         self.limits = limits
         self.pid = 0
@@ -68,6 +74,7 @@ class Line:
             "limits": limits.to_json(),
             "visible": visible,
             "seed": seed,
+            "room_bytes": room_bytes,
         }
         try:
             data = self._connect(address, request)

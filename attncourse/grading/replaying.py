@@ -7,10 +7,15 @@ definitions run again.
 from __future__ import annotations
 
 import base64
+import contextlib
+from dataclasses import replace
 from typing import Any
 
+from attncourse.grading import forbidden
+from attncourse.grading.child import NotPut
 from attncourse.grading.definitions import definitions
 from attncourse.grading.guilt import Guilt
+from attncourse.grading.inside.wire import WireError
 from attncourse.grading.model import GradingError, Job
 from attncourse.grading.places import OpenChild, Place
 from attncourse.grading.proxies import Holder
@@ -19,12 +24,14 @@ from attncourse.grading.steps import allowed, child_seed, labels, widest
 from attncourse.grading.syntax import look
 
 TRIES = 3
+PAGE = 4096
 
 
 class Replays(Holder):
     """Makes processes in which all cells so far have run.
 
-    `done` are the steps of these cells.
+    `done` are the steps of these cells, `remarks` notes for the
+    instructor, and `flags` tell of forbidden calls that they recorded.
     """
 
     def __init__(
@@ -43,15 +50,27 @@ class Replays(Holder):
         self.cpu_s = 0.0
         self.done: list[int] = []
         self.labels = labels(job)
+        self.remarks: dict[str, str] = {}
+        self.flags: dict[str, None] = {}
+        self._forbidden = {
+            name for test in job.plan.tests for name in test.forbids
+        }
         self._open_child = open_child
         self._opened = 0
 
     def made(self, callbacks: bool) -> Place | None:
         """Return a process that has run the cells, unless one ended it."""
         place = self._opened_place(callbacks)
+        self._put_files(place)
+        if not place.alive:
+            self.drop(place)
+            return None
+        self._bind(place, self.replaced)
+        if self._forbidden:
+            place.child.prepare(forbidden.watch(self._forbidden))
         for index in self.done:
             try:
-                self.run_in(place, index)
+                self.run_in(place, index, 0)
             except ChildLost as lost:
                 self.blame(index, lost)
                 self.drop(place)
@@ -71,19 +90,45 @@ class Replays(Holder):
             limits=widest(self.job),
             visible=self.visible,
             seed=child_seed(self.job.seed),
+            room_bytes=sum(
+                len(data) + PAGE for data in self.job.files.values()
+            ),
         )
-        for name, data in self.job.files.items():
-            place.child.put(name, base64.b64decode(data))
-        self._bind(place, self.replaced)
         return place
+
+    def _put_files(self, place: Place) -> None:
+        """Copy what lies beside the notebook, as far as that can be done."""
+        for name, data in self.job.files.items():
+            if name in self.remarks:
+                continue
+            try:
+                place.child.put(name, base64.b64decode(data))
+            except (NotPut, ChildLost) as error:
+                self.remarks[name] = (
+                    f"{name} could not be laid beside the notebook: {error}"
+                )
+                if not place.alive:
+                    return
 
     def drop(self, place: Place | None) -> None:
         """End a process, if there is one."""
         if place is not None:
+            if self._forbidden and place.alive:
+                self._recall(place)
             self.cpu_s += place.child.close().cpu_s
 
-    def run_in(self, place: Place, index: int) -> Ran:
-        """Run the cell of a step, or what is left of a guilty one."""
+    def _recall(self, place: Place) -> None:
+        """Keep what a process recorded of forbidden calls."""
+        with contextlib.suppress(KeyError, WireError, ChildLost, GradingError):
+            told = place.child.fetch(forbidden.CALLS)
+            flags = forbidden.called(told, self.job.plan)
+            self.flags.update(dict.fromkeys(flags))
+
+    def run_in(self, place: Place, index: int, output_bytes: int) -> Ran:
+        """Run the cell of a step, or what is left of a guilty one.
+
+        It may show so much.
+        """
         step = self.job.script.steps[index]
         guilt = self.guilty.get(index)
         source = step.source
@@ -92,6 +137,8 @@ class Replays(Holder):
         if guilt and guilt.tries >= TRIES:
             return Ran()
         limits = allowed(self.job, step, len(self.guilty))
+        most = min(limits.output_bytes, output_bytes)
+        limits = replace(limits, output_bytes=most)
         ran = place.child.run(source, self.labels[index], limits)
         if self.replaced:
             self._bind(place, look(step.source).binds & self.replaced.keys())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -183,7 +184,13 @@ class Budget:
         self.cpu_s = max(0.0, self.cpu_s - cpu_s)
         self.wall_s = max(0.0, self.wall_s - wall_s)
 
-    def show(self, outputs: tuple[dict[str, Any], ...]) -> None:
-        """Take off what a call has shown."""
-        size = sum(len(json.dumps(output)) for output in outputs)
+    def show(self, outputs: Iterable[dict[str, Any]]) -> int:
+        """Take off what a call has shown, and return how much that is."""
+        size = weight(outputs)
         self.output_bytes = max(0, self.output_bytes - size)
+        return size
+
+
+def weight(outputs: Iterable[dict[str, Any]]) -> int:
+    """Return the bytes that outputs take in a notebook."""
+    return sum(len(json.dumps(output)) for output in outputs)

@@ -7,6 +7,7 @@ definitions run again. A proxy finds its function again in the new process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from attncourse.grading.anonymity import anonymous
@@ -25,10 +26,13 @@ from attncourse.grading.replies import (
     Described,
     Failed,
     Ran,
+    weight,
 )
 from attncourse.grading.showing import show
+from attncourse.grading.steps import widest
 
 MEMORY = "the memory that a process may use was not enough"
+FULL = 8  # times what one cell may show, a notebook may show
 LENT = "a question about functions is not tried with lent ones"
 
 
@@ -64,19 +68,32 @@ class Session(Replays):
         self._place: Place | None = None
         self._beside: Place | None = None
         self._called = False
+        # What all cells and tests together may show.
+        self.room = FULL * widest(job).output_bytes
 
     def run(self, index: int) -> Ran | None:
         """Run the cell of a step; None where it ended its process."""
         ran, culprit = None, -1
         while ran is None and culprit != index:
             try:
-                ran = self.run_in(self._present(), index)
+                ran = self.run_in(self._present(), index, self.room)
             except ChildLost as lost:
                 culprit = self.blame(index, lost)
         self.done.append(index)
         if ran is not None and ran.failed is not None:
             self.failed[index] = ran.failed
+        if ran is not None and ran.outputs:
+            ran = replace(ran, outputs=self.kept(ran.outputs))
         return ran
+
+    def kept(self, outputs: tuple[dict[str, Any], ...]) -> tuple:
+        """Return outputs, or none where the notebook would hold too many."""
+        self.room -= weight(outputs)
+        if self.room >= 0:
+            return outputs
+        self.room = 0
+        self.remarks[""] = "it shows more than is kept: outputs are missing"
+        return ()
 
     def begin(self, limits: Limits) -> None:
         """Start a test: what its calls may use, and nothing noted yet."""

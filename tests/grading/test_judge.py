@@ -1,7 +1,9 @@
 """A submission is run in the sandbox, and its tests out here."""
 
+import base64
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from grading import judge_notebooks as nb
@@ -645,3 +647,78 @@ def test_an_answer_that_nobody_asked_for_costs_its_own_question(run):
     assert "asked for" in outcome.questions[0].says or (
         "cannot be read" in outcome.questions[0].says
     )
+
+
+def test_a_notebook_shows_only_so_much_in_all(run):
+    few = replace(nb.LIMITS, output_bytes=20_000)
+    extra = [("setup", "print('x' * 10 ** 6)")] * 30
+    outcome = run(COURSE, extra=extra, limits=few)
+    assert outcome.points == 5
+    assert len(json.dumps(outcome.outputs)) < 10 * 20_000
+    assert outcome.outputs["1"][0]["text"].startswith("xxx")
+    assert any("shows more than is kept" in note for note in outcome.notes)
+
+
+def test_forged_outputs_are_not_kept(run):
+    forging = """
+import gc
+server = next(o for o in gc.get_objects() if type(o).__name__ == 'Server')
+text = {'output_type': 'stream', 'name': 'stdout', 'text': 'x' * 10 ** 7}
+packed = server._packed({'value': None, 'outputs': [text], 'failed': None})
+server.channel.send(packed.data)
+"""
+    outcome = run(COURSE, extra=[("setup", forging)])
+    assert outcome.points == 5
+    assert len(json.dumps(outcome.outputs)) < 10_000
+
+
+def beside(job, **files):
+    held = {
+        name: base64.b64encode(data).decode() for name, data in files.items()
+    }
+    return replace(job, files=held)
+
+
+def test_files_that_do_not_fit_are_left_out_with_a_note(servers, shell):
+    small = replace(nb.LIMITS, file_bytes=1 << 20)
+    reads = "print(sorted(__import__('os').listdir()), open('part').read())"
+    files = {f"n{k}": b"1" for k in range(450)}
+    files |= {f"large-{k}": bytes(900_000) for k in range(4)}
+    job = beside(
+        nb.job(COURSE, extra=[("setup", reads)], limits=small),
+        **{"part": b"here", "huge": bytes(3 << 20), "part/of": b"", **files},
+    )
+    outcome = judge(job, sandbox_address=servers.address, shell=shell)
+    assert outcome.points == 5
+    told = outcome.outputs["1"][0]["text"]
+    assert "'n449'" in told
+    assert "'large-3'" in told
+    assert "huge" not in told
+    assert told.endswith("here\n")
+    notes = [note.split(" could")[0] for note in outcome.notes]
+    assert notes == ["huge", "part/of"]
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_forbidden_calls_are_recorded_while_the_notebook_runs(
+    servers, shell, hidden
+):
+    sly = "import numpy as np\nname = 'norm'\nnorm = getattr(np.linalg, name)"
+    test = "assert f([3, 4]) == 5" if hidden else "assert True"
+    cells = [
+        nb.answer(nb.solved("f = None"), "f"),
+        nb.check(test, "f-test"),
+    ]
+    call = "" if hidden else "\nf([3, 4])"
+    answer = f"{sly}\ndef f(x):\n    return norm(x)\n{call}"
+    job = nb.job(cells, {"f": answer}, extra=[("f", "1 + 1")])
+    tests = [
+        replace(cell, forbids=("numpy.linalg",)) for cell in job.plan.cells
+    ]
+    job = replace(job, plan=replace(job.plan, cells=tuple(tests)))
+    outcome = judge(job, sandbox_address=servers.address, shell=shell)
+    assert outcome.questions[0].verdict == "pass"
+    assert outcome.flags == (
+        "numpy.linalg.norm was called while the notebook ran",
+    )
+    assert outcome.outputs["1"][0]["execution_count"] == 2

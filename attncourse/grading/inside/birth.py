@@ -37,7 +37,8 @@ def live(
     limits = types.SimpleNamespace(**request["limits"])
     keep = (1, 2, sock.fileno())
     try:
-        isolate.enter(prepared, folder, limits=limits, keep=keep)
+        room = request["room_bytes"]
+        isolate.enter(prepared, folder, limits=limits, keep=keep, room=room)
     except Exception as error:
         sock.send(b"!" + str(error).encode()[:1000])
         os._exit(NOT_ISOLATED)

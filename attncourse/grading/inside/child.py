@@ -72,6 +72,11 @@ class Server:
     def _is_users(self, name: str) -> bool:
         return name not in self.given and not name.startswith("_")
 
+    def do_prepare(self, request: dict) -> dict:
+        """Run code of the grader's own, before any cell."""
+        exec(request["source"], self.shell.user_ns)
+        return {"value": None}
+
     def do_nothing(self, request: dict) -> dict:
         """Show that all before it has been answered."""
         return {"value": None}
@@ -89,7 +94,12 @@ class Server:
         """Write a file."""
         path = pathlib.Path(request["name"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(request["data"])
+        try:
+            path.write_bytes(request["data"])
+        except OSError:
+            if path.is_file():  # no half of it
+                path.unlink()
+            raise
         importlib.invalidate_caches()
         return {"value": None}
 

@@ -33,7 +33,7 @@ def nearest(kind: type) -> str:
 def message(error: BaseException) -> str:
     """Return the exception's text; student code may run and fail here."""
     try:
-        text = error.msg if type(error) in SYNTAX else str(error)
+        text = error.msg if type(error) in SYNTAX else str(error)  # type: ignore[attr-defined]
         return text[:MESSAGE_CHARS] if type(text) is str else ""
     except BaseException:
         return "(an exception whose message cannot be read)"
@@ -89,7 +89,7 @@ def output(error: BaseException, cells: Mapping[str, str]) -> dict[str, Any]:
     lines = ["Traceback (most recent call last):"]
     lines += _frames(error.__traceback__, cells)
     if type(error) in SYNTAX:
-        lines += _syntax(error, cells)
+        lines += _syntax(error, cells)  # type: ignore[arg-type]
     lines.append(f"{name}: {text}" if text else name)
     return {
         "output_type": "error",

@@ -192,12 +192,14 @@ def enter(
     *,
     limits: rlimits.Limits,
     keep: Iterable[int] = (),
+    room: int = 0,
 ) -> None:
     """Shut this freshly forked process in `folder`, for good.
 
     Of its descriptors only `keep` stay open (0, 1 and 2 lead to nowhere
     unless kept). What is written to `folder` is gone when the process
-    ends, where namespaces allow. Raises where a layer cannot be set up:
+    ends, where namespaces allow; `room` are the bytes that it may hold
+    besides the largest file. Raises where a layer cannot be set up:
     then the process must end, since it is only partly shut in.
     """
     with contextlib.suppress(PermissionError):  # it leads a session already
@@ -211,7 +213,7 @@ def enter(
         rlimits.lower(bounds)
         return
     rlimits.die_first()
-    own, counted = _settle(prepared, folder, limits.file_bytes)
+    own, counted = _settle(prepared, folder, limits.file_bytes + room)
     if counted:
         bounds["NPROC"] = limits.threads
     privileges.keep_to_itself()
@@ -222,7 +224,7 @@ def enter(
 
 
 def _settle(
-    prepared: Prepared, folder: str | os.PathLike, file_bytes: int
+    prepared: Prepared, folder: str | os.PathLike, storage: int
 ) -> tuple[landlock.Place, bool]:
     """Make the folder its own, and become whoever this process is to be.
 
@@ -231,7 +233,7 @@ def _settle(
     user = _user(prepared, folder)
     changed = user != os.getuid()
     if prepared.storage:
-        filetree.own_storage(file_bytes, user)
+        filetree.own_storage(storage, user)
     elif changed:
         filetree.give_to(".", user)
     own = landlock.Place.at(".", landlock.OWN)
