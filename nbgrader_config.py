@@ -35,8 +35,7 @@ c.CourseDirectory.db_url = "sqlite:///" + os.path.join(
 if not os.path.isdir("/usr/local/share/nbgrader/exchange"):
     c.Exchange.root = os.path.join(classroom, "exchange")
     os.makedirs(c.Exchange.root, exist_ok=True)
-c.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
-c.CsvExportPlugin.to = os.path.join(classroom, "grades.csv")
+c.ExportGrades.to = os.path.join(classroom, "grades.csv")
 
 # Grading and feedback are this course's own engine, whoever starts them.
 plugin.use(c, lambda assignment: engine.settings(course, assignment))

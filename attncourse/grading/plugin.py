@@ -26,6 +26,7 @@ from typing import Any
 import nbformat
 from nbconvert.exporters import Exporter
 from nbformat.notebooknode import NotebookNode
+from nbgrader.plugins import ExportPlugin
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     NbGraderPreprocessor,
@@ -34,10 +35,11 @@ from nbgrader.preprocessors import (
 from traitlets import Any as AnyTrait
 from traitlets import Bool
 
-from attncourse.grading import markup, submission
+from attncourse.grading import exports, markup, submission
 from attncourse.grading.marking import finish
 from attncourse.grading.model import GradingError, Outcome, Plan
 from attncourse.grading.pending import Assignment
+from attncourse.grading.scores import scores
 from attncourse.grading.settings import Options, Settings
 from attncourse.grading.store import Store
 from attncourse.grading.tasks import Marked, Task
@@ -105,6 +107,36 @@ class FeedbackPage(Exporter):
         return made.pages[".html"], self._init_resources(resources)
 
 
+class ExportGrades(ExportPlugin):
+    """`nbgrader export`: whoever is not graded has an empty cell, no zero."""
+
+    def export(self, gradebook: Any) -> None:
+        """Write the table to `--to`, or to grades.csv."""
+        wanted, students = set(self.assignment), set(map(str, self.student))
+        parts = []
+        with gradebook.engine.connect() as connection:
+            for each in gradebook.assignments:
+                if wanted and each.name not in wanted:
+                    continue
+                rows = [
+                    row
+                    for row in scores(connection, each.name)
+                    if not students or row.student in students
+                ]
+                sheet = exports.nbgrader(
+                    rows,
+                    assignment=each.name,
+                    duedate=str(each.duedate or ""),
+                )
+                head, _, body = sheet.text.partition("\n")
+                parts.append(body if parts else f"{head}\n{body}")
+                for note in sheet.notes:
+                    self.log.warning("%s: %s", each.name, note)
+        to = Path(self.to or "grades.csv")
+        self.log.info("Exporting grades to %s", to)
+        to.write_text("".join(parts), encoding="utf-8", newline="")
+
+
 def use(config: Any, settings: Callable[[str], Settings]) -> None:
     """Let nbgrader grade by this engine, and show nothing that can act."""
     config.GradeSubmission.settings = settings
@@ -117,6 +149,7 @@ def use(config: Any, settings: Callable[[str], Settings]) -> None:
     config.GenerateFeedback.exporter_class = FeedbackPage
     config.GenerateFeedback.preprocessors = []
     config.GenerateFeedback.post_convert_hook = keep_pages_only
+    config.ExportApp.plugin_class = ExportGrades
     # Formgrader shows students' notebooks in the instructor's session.
     config.HTMLExporter.filters = markup.FILTERS
     config.HTMLExporter.sanitize_html = True

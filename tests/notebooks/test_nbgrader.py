@@ -76,11 +76,17 @@ class Class:
     def grade(self):
         self.run("autograde", STEM)
         self.run("generate_feedback", STEM)
+        return self.exported()
+
+    def exported(self):
         file = self.folder / "grades.csv"
         self.run("export", "--to", str(file))
         with open(file, newline="") as stream:
             rows = list(csv.DictReader(stream))
-        return {row["student_id"]: float(row["score"]) for row in rows}
+        return {
+            row["student_id"]: float(row["score"]) if row["score"] else None
+            for row in rows
+        }
 
     def page(self, student):
         return self.folder / "feedback" / student / STEM / "dense.html"
@@ -125,6 +131,10 @@ def test_nbgrader_s_own_commands_grade_a_class(class_, source):
     assert scores["ada"] == scores["dana"] == MOST
     assert scores["bao"] == 0.0
     assert 0 < scores["emil"] < MOST
+
+    # Somebody in the gradebook whom nobody has graded yet has no zero.
+    class_.run("db", "student", "add", "gita")
+    assert class_.exported() == {**scores, "gita": None}
 
     # The other way in: the same submissions, the same key, the same scores.
     other = class_.folder.parent / "other"
