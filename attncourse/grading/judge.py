@@ -233,7 +233,7 @@ class _Judge:
             place = index if step.index is None else step.index
             self.notes.append(f"cell {place + 1} was stopped: {guilt.says}")
         if step.index is not None and kept:
-            self.outputs[str(step.index)] = kept
+            self.outputs.setdefault(str(step.index), []).extend(kept)
 
     def _close(self, judged: Judged) -> None:
         self.questions[judged.grade_id] = judged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attncourse.grading.model import SourceCell
 from attncourse.grading.reading import Cell
+from attncourse.grading.stubs import unwritten
 from attncourse.grading.syntax import Code, look
 
 ANSWERS = ("answer", "written")
@@ -40,4 +41,6 @@ def answered(asked: SourceCell, cell: Cell, code: Code) -> bool:
     """Tell whether a cell holds an answer and not only what was given."""
     if asked.kind not in ANSWERS or same(cell.source, asked.visible):
         return False
-    return bool(code.binds & names(asked))
+    return bool(code.binds & names(asked)) and not unwritten(
+        cell.source, names(asked)
+    )

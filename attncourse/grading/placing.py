@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from attncourse.grading.additions import added
+from attncourse.grading.holders import Holders
 from attncourse.grading.likeness import (
     ANSWERS,
     answered,
@@ -41,6 +43,7 @@ class _Placer:
     ) -> None:
         self.plan = plan.cells
         self.cells = notebook.cells
+        self.pairing = pairing
         self.places = pairing.places
         self.codes = pairing.codes
         self.notes = [*notebook.notes, *pairing.notes]
@@ -59,6 +62,10 @@ class _Placer:
     def script(self) -> Script:
         for cell in self.cells:
             self._student(cell, self.places[cell.index])
+        ran = [step.index for _, step in self.steps if step.index is not None]
+        self.holders = Holders(
+            self.plan, self.cells, self.pairing, self.where, ran
+        )
         for kind, write in (("locked", self._given), ("test", self._test)):
             for spot, asked in enumerate(self.plan):
                 if asked.kind == kind:
@@ -102,13 +109,15 @@ class _Placer:
         )
 
     def _run(self, cell: Cell, grade_id: str | None) -> None:
+        self._own(cell, (cell.index, 1, 0), cell.source, grade_id)
+
+    def _own(
+        self, cell: Cell, key: Key, source: str, grade_id: str | None = None
+    ) -> None:
         step = Step(
-            do="cell",
-            source=cell.source,
-            grade_id=grade_id,
-            index=cell.index,
+            do="cell", source=source, grade_id=grade_id, index=cell.index
         )
-        self.steps.append(((cell.index, 1, 0), step))
+        self.steps.append((key, step))
 
     def _answer(self, cell: Cell, spot: int, asked: SourceCell) -> None:
         if asked.cell_type != cell.cell_type:
@@ -139,9 +148,9 @@ class _Placer:
             for after in range(spot + 1, len(self.plan))
             if code.binds & look(self.plan[after].source).uses
         )
-        own = self.where.get(spot, [])
+        own, changed = self.where.get(spot, []), False
         if own:
-            self._changed(self.cells[own[0]], cell)
+            changed = self._changed(self.cells[own[0]], cell)
             if len(own) > 1:
                 self.notes.append(
                     f"the locked cell {called(cell)} stands {len(own)} times: "
@@ -165,6 +174,9 @@ class _Placer:
             ]
             key = min(key, (max([needed, *(i + 1 for i in first)]), 0, spot))
         self.keys[spot] = key
+        if changed and self.codes[own[0]].binds - code.binds:
+            # What was added to it; then the released one, whose names win.
+            self._own(self.cells[own[0]], key, self.cells[own[0]].source)
         self.steps.append((key, step))
 
     def _first(self, spots) -> int:
@@ -172,14 +184,17 @@ class _Placer:
         found = (self.where[s][0] for s in spots if s in self.where)
         return min(found, default=len(self.cells))
 
-    def _changed(self, cell: Cell, asked: SourceCell) -> None:
-        if not same(cell.source, asked.visible) and not same(
+    def _changed(self, cell: Cell, asked: SourceCell) -> bool:
+        """Tell, and note, whether a cell that was given was changed."""
+        changed = not same(cell.source, asked.visible) and not same(
             cell.source, asked.source
-        ):
+        )
+        if changed:
             self.notes.append(
                 f"{called(cell)}, {called(asked)}, was changed: the released "
-                "one was used"
+                "one was used, after what was added to it"
             )
+        return changed
 
     def _test(self, spot: int, cell: SourceCell) -> None:
         """Add a test at its place, if all it needs stands above."""
@@ -192,15 +207,18 @@ class _Placer:
                 f"the test {called(cell)} stands {len(own)} times: the "
                 "released one was run once"
             )
-        if own:
-            self._changed(self.cells[own[-1]], cell)
+        if own and self._changed(self.cells[own[-1]], cell):
+            mine = self.cells[own[-1]]
+            more = added(mine.source, cell.visible)
+            if more and mine.index not in self.holders.ran:
+                self._own(mine, (own[-1], 1, 0), more)
         key: Key = (own[-1], 1, 0) if own else (-1, 0, 0)
         index = own[-1] if own else None
         if key <= after:
             if own:
                 self.notes.append(
-                    f"the test {called(cell)} stood above its answer: it was "
-                    "run below"
+                    f"the test {called(cell)} stood above its answer, which "
+                    f"cell {after[0] + 1} holds: it was run below"
                 )
             following = [
                 i
@@ -218,9 +236,9 @@ class _Placer:
         Of its own answers the last cell, of what these use the first.
         """
         found = [
-            (self._holders(s)[-1], 1, 0)
+            (self.holders.of(s)[-1], 1, 0)
             for s in range(spot)
-            if self.plan[s].grade_id in cell.answers and self._holders(s)
+            if self.plan[s].grade_id in cell.answers and self.holders.of(s)
         ]
         wanted = set(look(cell.source).uses)
         for s in reversed(range(spot)):
@@ -236,22 +254,9 @@ class _Placer:
             wanted |= look(other.source).uses
             if s in self.keys:
                 found.append(self.keys[s])
-            elif self._holders(s):
-                found.append((self._holders(s)[0], 1, 0))
+            elif self.holders.of(s):
+                found.append((self.holders.first(s), 1, 0))
         return found
-
-    def _holders(self, spot: int) -> list[int]:
-        """Return the cells that hold an answer, or else bind its names."""
-        if spot in self.where:
-            return self.where[spot]
-        asked = names(self.plan[spot])
-        return [
-            step.index
-            for _, step in self.steps
-            if step.do == "cell"
-            and step.index is not None
-            and self.codes[step.index].binds & asked
-        ]
 
     def _answers(self) -> None:
         for spot, cell in enumerate(self.plan):
@@ -280,5 +285,5 @@ class _Placer:
             for test in self.plan
             if test.kind == "test"
             and test.answers
-            and not any(self._holders(spots[name]) for name in test.answers)
+            and not any(self.holders.of(spots[name]) for name in test.answers)
         )

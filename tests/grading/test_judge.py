@@ -216,6 +216,22 @@ def test_points_that_are_no_number_are_for_the_instructor_to_see(ask, source):
     assert "must end with points" in found.flags[0]
 
 
+def test_what_was_added_to_a_given_cell_is_there_for_answers(run):
+    setup = "import math\nimport json\nhalf = 7\nprint('mine')"
+    using = "def mean(x):\n    return json.loads(str(sum(x) / len(x)))"
+    outcome = run(COURSE, {"setup": setup, "mean": using})
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert "mine" in outcome.outputs["0"][0]["text"]
+
+
+def test_an_answer_below_its_test_earns_its_points(run):
+    stub = "def mean(x):\n    raise NotImplementedError"
+    right = "def mean(x):\n    return sum(x) / len(x)"
+    outcome = run(COURSE, {"mean": stub}, extra=[("spread-test", right)])
+    assert verdicts(outcome) == ["pass", "pass"]
+    assert any("run below" in note for note in outcome.notes)
+
+
 def test_warnings_and_prints_cost_nothing(ask):
     answer = (
         "import warnings, sys\ndef f():\n    warnings.warn('careful')\n"

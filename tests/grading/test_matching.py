@@ -87,12 +87,34 @@ def test_neither_points_nor_tests_are_taken_from_the_submission():
     assert noted(found, "'bonus'")
 
 
-def test_what_an_edited_locked_cell_holds_is_not_run():
+def test_what_was_added_to_a_locked_cell_is_run_and_then_the_released_one():
     made = solved()
-    cell(made, "setup")["source"] = "import math\nimport evil"
+    cell(made, "setup")["source"] = "import math\nimport mine as np, mine"
     found = script(made)
-    assert found.steps[0].source == PLAN.cell("setup").source
+    first, second = found.steps[:2]
+    assert (first.do, first.grade_id) == ("cell", None)
+    assert first.source == cell(made, "setup")["source"]
+    assert (second.do, second.grade_id) == ("given", "setup")
+    assert second.source == PLAN.cell("setup").source
     assert noted(found, "cell 2", "'setup'", "was changed")
+
+
+def test_a_locked_cell_whose_values_were_changed_is_the_released_one():
+    made = solved()
+    cell(made, "given")["source"] = "BOX = (1, 1, 1)  # easier"
+    assert told(script(made)) == USUAL
+
+
+def test_what_was_added_to_a_test_is_run_without_the_test():
+    made = solved()
+    cell(made, "area-test")["source"] += (
+        "\nimport mine\nprint(1)\ndef helper():\n    return 2"
+    )
+    found = script(made)
+    assert told(found) == [*USUAL[:2], "cell import mine", *USUAL[2:]]
+    assert "def helper" in found.steps[2].source
+    assert "assert" not in found.steps[2].source
+    assert "print" not in found.steps[2].source
 
 
 def test_blank_space_at_line_ends_is_no_change():
@@ -182,8 +204,46 @@ def test_an_answer_in_a_new_cell_counts_when_its_own_cell_is_untouched():
     made["cells"].append(code("new", cell(made, "area")["source"]))
     cell(made, "area")["source"] = PLAN.cell("area").visible
     found = script(made)
-    assert told(found)[-2:] == ["cell area", "test area-test"]
+    tests = ["test area-test", "test volume-test"]
+    assert told(found)[-3:] == ["cell area", *tests]
     assert noted(found, "cell 11", "taken for 'area'")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "",
+        "# see below",
+        "def area(width, height):\n    raise NotImplementedError('later')",
+        'def area(width, height):\n    """Return it."""\n    pass',
+    ],
+)
+@pytest.mark.parametrize("below", [1, 100])
+@pytest.mark.parametrize("how", ["def", "lambda"])
+def test_an_answer_below_its_test_counts_where_only_a_stub_is_above(
+    left, below, how
+):
+    made = solved()
+    text = cell(made, "area")["source"]
+    if how == "lambda":
+        text = "area = lambda width, height: width * height"
+    cell(made, "area")["source"] = left
+    at = place(made, "area-test") + below
+    made["cells"].insert(at, code("again", text))
+    found = script(made)
+    steps = [(s.do, s.index) for s in found.steps]
+    names = [s.grade_id for s in found.steps]
+    written = steps.index(("cell", min(at, 10)))
+    assert written < names.index("area-test")
+    assert written < names.index("volume-test")
+    assert noted(found, "'area-test'", "run below")
+    assert found.missing == ()
+
+
+def test_a_name_used_again_below_a_written_answer_moves_no_test():
+    made = solved()
+    made["cells"].append(code("again", "area = 3"))
+    assert told(script(made)) == [*USUAL, "cell area = 3"]
 
 
 def test_an_answer_split_into_two_cells_is_run_whole():
@@ -297,8 +357,9 @@ def test_an_edited_locked_cell_without_metadata_is_replaced():
     made = bare(released(plan, source))
     made["cells"][0]["source"] += "\nimport evil"
     found = script(made, plan)
-    assert told(found) == ["given setup", "cell a", "test t"]
-    assert "evil" not in found.steps[0].source
+    usual = ["given setup", "cell a", "test t"]
+    assert told(found) == ["cell import math", *usual]
+    assert "evil" not in found.steps[1].source
 
 
 def test_forged_names_of_answers_are_not_believed():
@@ -481,9 +542,15 @@ def keeps_its_word(plan, made):
             if do == "given":
                 assert step.source == plan.cell(step.grade_id).visible
     own = [s for s in found.steps if s.do == "cell"]
-    assert [s.index for s in own] == sorted({s.index for s in own})
+    assert len({s.index for s in own}) == len(own)
+    fixed = {s.index for s in found.steps if s.do != "cell"}
+    alone = [s.index for s in own if s.index not in fixed]
+    assert alone == sorted(alone)
     for step in own:
-        assert step.source == made["cells"][step.index]["source"]
+        source = made["cells"][step.index]["source"]
+        if step.index not in fixed:
+            assert step.source == source
+        assert set(step.source.split("\n")) <= set(source.split("\n"))
     for test in plan.tests:
         spots = [
             n
