@@ -15,8 +15,22 @@ def {NAME}(function):
     import numpy
     if not isinstance(function, types.FunctionType):
         return function
-    own, names = function.__globals__, {{}}
+    own = function.__globals__
+    names = dict(own)
     kinds = (dict, list, set, bytearray, numpy.ndarray, numpy.random.Generator)
+    # Large data that it never mentions would take long to copy.
+    reached, codes = set(), [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [each for each in code.co_consts
+                  if isinstance(each, types.CodeType)]
+        for name in set(code.co_names) - reached:
+            reached.add(name)
+            value = own.get(name)
+            if isinstance(value, types.FunctionType):
+                codes.append(value.__code__)
+    if reached & {{"globals", "vars", "eval", "exec", "get_ipython"}}:
+        reached = set(own)
     def rebound(one):
         made = types.FunctionType(
             one.__code__, names, one.__name__,
@@ -25,8 +39,8 @@ def {NAME}(function):
         made.__kwdefaults__ = copy.deepcopy(one.__kwdefaults__)
         made.__dict__.update(copy.deepcopy(one.__dict__))
         return made
-    for name, value in list(own.items()):
-        names[name] = value
+    for name in reached & own.keys():
+        value = own[name]
         if isinstance(value, types.FunctionType) and value.__globals__ is own:
             names[name] = rebound(value)
         elif isinstance(value, kinds) and not name.startswith("_"):
