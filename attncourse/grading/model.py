@@ -89,6 +89,11 @@ class Limits(Plain):
     threads: int = 32
 
 
+# A cell of a notebook may train for some seconds, which a test's calls of
+# one function need not; stock nbgrader gives each cell 30 seconds.
+CELL_LIMITS = Limits(cpu_s=10.0, wall_s=30.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceCell(Plain):
     """A cell of the instructor's source notebook.

@@ -39,7 +39,7 @@ class Settings:
     course_id: str = "default_course"
     setup: Setup = field(default_factory=Setup)
     code: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
     upstream: Upstream = "substitute"
     delimiters: Delimiters = DELIMITERS
     log_file: Path | None = None

@@ -7,12 +7,17 @@ import json
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from attncourse.grading.delimiters import DELIMITERS, Delimiters
-from attncourse.grading.model import GradingError, Limits, Plan, SourceCell
+from attncourse.grading.model import (
+    CELL_LIMITS,
+    GradingError,
+    Limits,
+    Plan,
+    SourceCell,
+)
 
 Kind = Literal["test", "answer", "locked", "written", "text", "free"]
 Upstream = Literal["punish", "substitute"]
@@ -27,7 +32,7 @@ def read_plan(
     *,
     assignment: str = "",
     notebook: str = "",
-    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    limits: Limits | None = None,
     upstream: Upstream = "substitute",
     delimiters: Delimiters = DELIMITERS,
 ) -> Plan:
@@ -35,7 +40,8 @@ def read_plan(
 
     The notebook's metadata may hold ``grading: {"limits": {...},
     "forbids": [...], "upstream": ...}`` and a cell's ``grading`` the first
-    two of these; they go before the arguments.
+    two of these; they go before the arguments. By default a cell that is
+    no test may take longer than all calls of a test.
 
     Raises
     ------
@@ -50,7 +56,10 @@ def read_plan(
     metadata = _plain(source.get("metadata", {}))
     own = _settings(metadata, "the notebook")
     reader = _Reader(
-        _limited(limits, own, "the notebook"), _forbids(own), delimiters
+        limited(limits or Limits(), own, "the notebook"),
+        limited(limits or CELL_LIMITS, own, "the notebook"),
+        _forbids(own),
+        delimiters,
     )
     return Plan(
         assignment=assignment,
@@ -107,8 +116,9 @@ def _plain(value: Any) -> Any:
 class _Reader:
     """Reads cell after cell and remembers what a test is about."""
 
-    def __init__(self, limits, forbids, delimiters):
+    def __init__(self, limits, cell_limits, forbids, delimiters):
         self.limits = limits
+        self.cell_limits = cell_limits
         self.forbids = forbids
         self.delimiters = delimiters
         self.names: set[str] = set()
@@ -133,7 +143,11 @@ class _Reader:
             source=source,
             visible=self._visible(source, own, raw["cell_type"], where),
             points=own.get("points", 0.0) if own else 0.0,
-            limits=_limited(self.limits, settings, where),
+            limits=limited(
+                self.limits if kind == "test" else self.cell_limits,
+                settings,
+                where,
+            ),
             forbids=self._group(kind, name, raw, settings),
             answers=tuple(self.answers) if kind == "test" else (),
             metadata=metadata,
@@ -262,29 +276,3 @@ def _forbids(settings: dict[str, Any]) -> tuple[str, ...]:
             f"forbids must be a list of dotted names: got {said!r}"
         )
     return tuple(said)
-
-
-def _limited(limits: Limits, settings: dict[str, Any], where: str) -> Limits:
-    said = settings.get("limits", {})
-    if not isinstance(said, dict):
-        raise GradingError(f"{where}: limits must be an object: got {said!r}")
-    known: dict[str, type] = {
-        each.name: type(getattr(limits, each.name)) for each in fields(Limits)
-    }
-    for name, value in said.items():
-        if name not in known:
-            raise GradingError(
-                f"{where}: a limit must be one of {', '.join(known)}: got "
-                f"{name}"
-            )
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise GradingError(
-                f"{where}: {name} must be a number: got {value!r}"
-            )
-        if not 0 < value < float("inf"):
-            raise GradingError(
-                f"{where}: {name} must be above zero: got {value!r}"
-            )
-    return replace(
-        limits, **{name: known[name](value) for name, value in said.items()}
-    )

@@ -15,6 +15,20 @@ def test_a_students_own_cell_has_the_limits_that_the_plan_was_given():
     assert allowed(job, Step(do="cell", grade_id="f"), 0) == TIGHT
 
 
+def test_a_cell_may_train_for_longer_than_a_tests_calls_by_default():
+    cells = [
+        nb.answer("### BEGIN SOLUTION\nf = 1\n### END SOLUTION", "f"),
+        nb.check("f", "f-test"),
+        nb.cell("1"),
+    ]
+    job = nb.job(cells, limits=None)
+    for step in (Step(do="cell", source="1"), Step(do="cell", grade_id="f")):
+        assert allowed(job, step, 0).cpu_s == 10.0
+        assert allowed(job, step, 0).wall_s == 30.0
+        assert allowed(job, step, 2).cpu_s == 5.0
+    assert job.plan.cell("f-test").limits == Limits()
+
+
 def test_after_the_second_runaway_cell_each_has_half_as_much():
     job = nb.job([nb.cell("1")], limits=TIGHT)
     step = Step(do="cell", source="1")
