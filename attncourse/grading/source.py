@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attncourse.grading.delimiters import DELIMITERS, Delimiters
+from attncourse.grading.limiting import limited
 from attncourse.grading.model import (
     CELL_LIMITS,
     GradingError,
