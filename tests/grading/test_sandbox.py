@@ -332,6 +332,52 @@ def test_a_callback_that_fails_has_still_changed_its_arguments(child):
     assert child.call(f, (g,)).value == [1, 2]
 
 
+def test_threads_may_call_back_while_the_call_is_running(child):
+    f = defined(
+        child,
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        kept = []
+        def f(g):
+            kept.append(g)
+            with ThreadPoolExecutor(4) as pool:
+                return list(pool.map(g, range(20)))
+        def stray(g):
+            threading.Thread(target=lambda: [g(0) for _ in range(50)]).start()
+            return 7
+        def late():
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(kept[0], 1).result()
+        """,
+    )
+    assert child.call(f, (lambda x: x * x,)).value == [
+        x * x for x in range(20)
+    ]
+    assert child.call(child.fetch("stray"), (lambda x: x,)).value == 7
+    assert child.call(child.fetch("late")).failed.builtin == "RuntimeError"
+    assert child.call(f, (lambda x: -x,)).value[-1] == -19
+
+
+def test_a_line_is_one_of_the_cell_that_defines_what_was_called(child):
+    child.run("\n\ndef helper(): raise KeyError", "cell 1")
+    child.run(
+        "import functools\ndef f():\n    return helper()\n"
+        "class C:\n    def __init__(self):\n        helper()\n"
+        "    @staticmethod\n    def make():\n        helper()\n"
+        "alias = functools.partial(f)",
+        "cell 2",
+    )
+    wanted = {"f": 3, "C": 6, "alias": 3}
+    for name, line in wanted.items():
+        failed = child.call(child.fetch(name)).failed
+        assert (failed.cell, failed.line) == ("cell 2", line)
+    failed = child.method(child.fetch("C"), "make").failed
+    assert (failed.cell, failed.line) == ("cell 2", 9)
+    failed = child.call(child.fetch("helper")).failed
+    assert (failed.cell, failed.line) == ("cell 1", 3)
+
+
 def test_a_callback_that_returns_what_cannot_cross_is_an_error(child):
     f = defined(child, "def f(g): return g()")
     assert child.call(f, (lambda: object(),)).failed.builtin == "TypeError"

@@ -37,7 +37,7 @@ class Server:
         self.given = frozenset(shell.user_ns)
         self.depth = 0
         self.number = b""  # of the request that is being answered
-        self.thread = threading.get_ident()
+        self.asking = threading.RLock()  # for one thread after the other
         self.reply_bytes = wire.DEFAULT_LIMITS.bytes
         self.output_bytes = 1 << 20
 
@@ -175,7 +175,10 @@ class Server:
             try:
                 reply["value"] = function(*args, **kwargs)
             except BaseException as error:
-                reply["failed"] = failure.of(error, self.shell.cells)
+                home = failure.home(
+                    request.get("target"), request.get("method")
+                )
+                reply["failed"] = failure.of(error, self.shell.cells, home)
         reply["outputs"] = record.taken()
         return reply
 
@@ -190,8 +193,15 @@ class Server:
         return function
 
     def _ask(self, number: int, name: str, args: tuple, kwargs: dict) -> Any:
-        """Let the judge call its function, and return its answer."""
-        if self.depth == 0 or threading.get_ident() != self.thread:
+        """Let the judge call its function, and return its answer.
+
+        Any thread may ask, while the call that brought the function runs.
+        """
+        with self.asking:
+            return self._asked(number, name, args, kwargs)
+
+    def _asked(self, number: int, name: str, args: tuple, kwargs: dict) -> Any:
+        if self.depth == 0:
             raise RuntimeError(
                 f"{name} can be called only during the call that brought it"
             )
@@ -230,10 +240,10 @@ class Server:
             reply = getattr(self, f"do_{request['do']}")(request)
         except Exception as error:
             reply = {"failed": failure.of(error, self.shell.cells)}
-        finally:
+        with self.asking:  # not between another thread's question and answer
             self.depth -= 1
-        self._send(reply)
-        self.number = outer
+            self._send(reply)
+            self.number = outer
 
     def _send(self, reply: dict) -> None:
         """Send an answer, or say that it cannot be sent."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import functools
+import inspect
 import linecache
 import types
 from collections.abc import Mapping
@@ -40,15 +42,16 @@ def message(error: BaseException) -> str:
 
 
 def of(
-    error: BaseException, cells: Mapping[str, str], skip: int = 0
+    error: BaseException, cells: Mapping[str, str], home: str = ""
 ) -> dict[str, Any]:
     """Describe an exception in plain data.
 
     `cells` names the student's cells by the file names of their code;
-    ``cell`` and ``line`` are the last place in one of them.
+    ``cell`` and ``line`` are the last place in one of them, in that of the
+    file `home` if possible.
     """
     text = message(error)
-    cell, line = place(error, cells)
+    cell, line = place(error, cells, home)
     kind = type(error)  # never `isinstance`, which asks the object itself
     memory = issubclass(kind, MemoryError) or (
         issubclass(kind, RuntimeError)
@@ -65,21 +68,43 @@ def of(
 
 
 def place(
-    error: BaseException, cells: Mapping[str, str]
+    error: BaseException, cells: Mapping[str, str], home: str = ""
 ) -> tuple[str | None, int | None]:
-    """Return the cell and the line in it that the exception passed last."""
+    """Return the cell and the line in it that the exception passed last.
+
+    A line in the file `home`, where there is one, goes before others.
+    """
     found: tuple[str | None, int | None] = (None, None)
     if type(error) in SYNTAX:
         file, line = error.filename, error.lineno  # type: ignore[attr-defined]
         if type(file) is str and type(line) is int and file in cells:
             return cells[file], line
-    step = error.__traceback__
+    step, at_home = error.__traceback__, False
     while step is not None:
         name = step.tb_frame.f_code.co_filename
-        if name in cells:
-            found = cells[name], step.tb_lineno
+        if name in cells and (name == home or not at_home):
+            found, at_home = (cells[name], step.tb_lineno), name == home
         step = step.tb_next
     return found
+
+
+def home(target: Any, method: str | None = None) -> str:
+    """Return the file in which the code of a call's target stands."""
+    try:
+        if method is not None:
+            whose = target if isinstance(target, type) else type(target)
+            target = getattr(whose, method)
+        elif isinstance(target, type):
+            target = target.__init__  # type: ignore[misc]
+        elif isinstance(target, functools.partial):
+            target = target.func
+        target = inspect.unwrap(target)
+        if not hasattr(target, "__code__"):
+            target = inspect.unwrap(type(target).__call__)
+        name = target.__code__.co_filename
+    except Exception:  # what a student's object says of itself
+        return ""
+    return name if type(name) is str else ""
 
 
 def output(error: BaseException, cells: Mapping[str, str]) -> dict[str, Any]:
