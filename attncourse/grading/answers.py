@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attncourse.grading.model import Job, SourceCell
 from attncourse.grading.names import Needs
 from attncourse.grading.session import Session
-from attncourse.grading.syntax import look
+from attncourse.grading.syntax import Code
 from attncourse.grading.verdicts import Answer
 
 
@@ -24,7 +26,7 @@ def answer(
     """
     if well and not visible.guilty:
         return Answer()  # nothing of it will be said
-    steps = _answering(job, test, place, needs)
+    steps = _answering(job, test, place, needs, visible.codes)
     own = {
         cell.grade_id: cell.visible.strip()
         for cell in job.plan.cells
@@ -53,7 +55,11 @@ def answer(
 
 
 def _answering(
-    job: Job, test: SourceCell, place: int, needs: Needs
+    job: Job,
+    test: SourceCell,
+    place: int,
+    needs: Needs,
+    codes: Sequence[Code],
 ) -> list[int]:
     """Return the steps that answer a test: by name of cell or function."""
     wanted = set(needs.fetched)
@@ -63,6 +69,6 @@ def _answering(
         if step.do == "cell"
         and (
             (step.grade_id is not None and step.grade_id in test.answers)
-            or wanted & look(step.source).binds
+            or wanted & codes[index].binds
         )
     ]

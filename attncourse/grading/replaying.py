@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from attncourse.grading.places import OpenChild, Place
 from attncourse.grading.proxies import Holder
 from attncourse.grading.replies import ChildLost, Ran
 from attncourse.grading.steps import allowed, child_seed, labels, widest
-from attncourse.grading.syntax import look
+from attncourse.grading.syntax import Code, look_at_all
 
 TRIES = 3
 PAGE = 4096
@@ -57,6 +58,11 @@ class Replays(Holder):
         }
         self._open_child = open_child
         self._opened = 0
+
+    @functools.cached_property
+    def codes(self) -> tuple[Code, ...]:
+        """The names of each step's code."""
+        return look_at_all(step.source for step in self.job.script.steps)
 
     def made(self, callbacks: bool) -> Place | None:
         """Return a process that has run the cells, unless one ended it."""
@@ -141,7 +147,8 @@ class Replays(Holder):
         limits = replace(limits, output_bytes=most)
         ran = place.child.run(source, self.labels[index], limits)
         if self.replaced:
-            self._bind(place, look(step.source).binds & self.replaced.keys())
+            bound = self.codes[index].binds
+            self._bind(place, bound & self.replaced.keys())
         return ran
 
     def _bind(self, place: Place, names: Any) -> None:

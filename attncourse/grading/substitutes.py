@@ -17,9 +17,10 @@ from typing import Any
 from attncourse.grading.bench import Tried
 from attncourse.grading.model import Job, Judged, SourceCell
 from attncourse.grading.names import functions as defined
-from attncourse.grading.syntax import Code, look, without_magics
+from attncourse.grading.syntax import Code, look, look_at_all, without_magics
 from attncourse.grading.verdicts import Answer, judged
 
+Named = tuple[str | None, Code]  # a cell's code, with its grade id
 AGAIN = ("fail", "partial", "error")
 
 
@@ -28,13 +29,18 @@ def candidates(
 ) -> Iterator[tuple[SourceCell, tuple[str, ...]]]:
     """Yield failed tests, each with earlier failed functions it leans on."""
     failed: set[str] = set()
+    steps = [step for step in job.script.steps if step.do != "test"]
+    looked = look_at_all(step.source for step in steps)
+    theirs = [
+        (step.grade_id, code) for step, code in zip(steps, looked, strict=True)
+    ]
     for cell in job.plan.tests:
         own = _functions(job, cell)
         question = questions.get(cell.grade_id or "")
         if question is None:
             continue
         if question.verdict in AGAIN and failed - own:
-            names = tuple(sorted(_leans(job, cell) & (failed - own)))
+            names = tuple(sorted(_leans(job, cell, theirs) & (failed - own)))
             if names:
                 yield cell, names
         if question.points < question.max_points:
@@ -96,17 +102,12 @@ def _functions(job: Job, test: SourceCell) -> set[str]:
     }
 
 
-def _leans(job: Job, test: SourceCell) -> set[str]:
+def _leans(job: Job, test: SourceCell, theirs: list[Named]) -> set[str]:
     """Return the names that a student's answer to a test leans on.
 
     Only those count that the instructor's own answer leans on as well: to
     another question a lent function might be the answer itself.
     """
-    theirs = [
-        (step.grade_id, look(step.source))
-        for step in job.script.steps
-        if step.do != "test"
-    ]
     ours = [
         (cell.grade_id, look(cell.source))
         for cell in job.plan.cells
@@ -116,9 +117,7 @@ def _leans(job: Job, test: SourceCell) -> set[str]:
     return _used(theirs, test, own) & _used(ours, test, own)
 
 
-def _used(
-    cells: list[tuple[str | None, Code]], test: SourceCell, own: set[str]
-) -> set[str]:
+def _used(cells: list[Named], test: SourceCell, own: set[str]) -> set[str]:
     """Return the names that the answer to a test uses, through others."""
     used = set().union(
         *(

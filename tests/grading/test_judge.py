@@ -10,11 +10,12 @@ from grading import judge_notebooks as nb
 from grading import judge_servers
 
 from attncourse.checking.result import VERDICT_MIME
-from attncourse.grading import publishing
+from attncourse.grading import publishing, substitutes, syntax
 from attncourse.grading.child import Child
 from attncourse.grading.inside.shell import Shell
 from attncourse.grading.judge import judge
-from attncourse.grading.model import Limits
+from attncourse.grading.model import Judged, Limits
+from attncourse.grading.session import Session
 
 MEAN = nb.answer(
     "def mean(x):\n    ### BEGIN SOLUTION\n    return sum(x) / len(x)\n"
@@ -738,3 +739,28 @@ def test_forbidden_calls_are_recorded_while_the_notebook_runs(
         "numpy.linalg.norm was called while the notebook ran",
     )
     assert outcome.outputs["1"][0]["execution_count"] == 2
+
+
+def test_no_more_of_a_notebook_is_parsed_than_an_honest_one_has(monkeypatch):
+    extra = [("setup", f"x{k} = '{'1' * 40_000}'") for k in range(30)]
+    job = nb.job(COURSE, {"mean": "def mean(x):\n    return 3"}, extra=extra)
+    parsed = []
+    tree = syntax.tree
+    monkeypatch.setattr(
+        syntax, "tree", lambda text: parsed.append(len(text)) or tree(text)
+    )
+    failed = {
+        cell.grade_id: Judged(
+            grade_id=cell.grade_id,
+            verdict="fail",
+            points=0.0,
+            max_points=cell.points,
+            says="",
+        )
+        for cell in job.plan.tests
+    }
+    leaning = list(substitutes.candidates(job, failed))
+    assert [names for _, names in leaning] == [("mean",)]
+    session = Session(job, None, visible=True)
+    assert any("x29" in code.binds for code in session.codes)
+    assert sum(parsed) < 2 * syntax.MOST_TOGETHER
