@@ -7,6 +7,7 @@ nothing that a student wrote.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import importlib
@@ -21,7 +22,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from attncourse.grading.inside import isolate, tree
@@ -162,6 +163,7 @@ def _live(
     memory = limits.memory_bytes + ANSWERS * limits.reply_bytes
     os.chdir(folder)
     os.environ |= {"HOME": folder, "TMPDIR": folder}
+    lay(job, Path(folder))
     tempfile.tempdir = None
     isolate.enter_judge(
         server.prepared,
@@ -180,6 +182,20 @@ def _live(
     )
     _send(events, "modules", sorted(set(sys.modules) - before))
     _send(events, "outcome", outcome.to_json())
+
+
+def lay(job: Job, folder: Path) -> None:
+    """Lay an instructor's files where tests find them, no student's."""
+    for name in job.given_files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or name not in job.files:
+            continue
+        file = folder / path
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(base64.b64decode(job.files[name]))
+    if job.given_files:
+        sys.path.append(str(folder))
 
 
 def _send(events: Connection, what: str, data: Any) -> None:

@@ -73,6 +73,7 @@ class Marker:
             script=script,
             seed=task.seed,
             files=task.files,
+            given_files=task.given_files,
         )
         outcome = grade_job(job, self.sandbox, self.judges)
         return finish(task, plan, read, script, outcome)

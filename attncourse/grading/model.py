@@ -184,7 +184,8 @@ class Job(Plain):
 
     `seed` is the hidden cases' seed for this student and assignment (hex,
     derived from the secret key). `files` are the plain files beside the
-    notebook, by relative name, in base64.
+    notebook, by relative name, in base64; tests may read those of
+    `given_files`, which the instructor put there.
     """
 
     student: str
@@ -192,6 +193,7 @@ class Job(Plain):
     script: Script
     seed: str
     files: dict[str, str] = field(default_factory=dict)
+    given_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

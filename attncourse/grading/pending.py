@@ -148,6 +148,7 @@ class Assignment:
                 name: base64.b64encode(data).decode()
                 for name, data in files.items()
             },
+            given_files=tuple(sorted(self.beside)),
             notes=part.notes,
             by_hand=by_hand,
             penalty=penalty,

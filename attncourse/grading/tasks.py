@@ -13,7 +13,8 @@ from attncourse.grading.model import Outcome, Plain
 class Task(Plain):
     """A submitted notebook on its way to a worker: JSON, and no key.
 
-    `data` is the notebook's file in base64, `files` those beside it.
+    `data` is the notebook's file in base64, `files` those beside it, of
+    which `given_files` are the instructor's.
     `by_hand` is what people gave for it before, `penalty` what is taken
     off for lateness: the page of feedback tells them, too.
     """
@@ -24,6 +25,7 @@ class Task(Plain):
     data: str
     seed: str
     files: dict[str, str] = field(default_factory=dict)
+    given_files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     by_hand: tuple[Manual, ...] = ()
     penalty: float = 0.0

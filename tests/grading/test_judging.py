@@ -1,5 +1,6 @@
 """Judges are processes of their own, and may die."""
 
+import base64
 import dataclasses
 import os
 import signal
@@ -219,3 +220,27 @@ def test_a_server_ends_with_its_owner():
             return
         time.sleep(0.1)
     pytest.fail("the server must have ended")
+
+
+def test_tests_read_the_instructors_files_and_no_students(sandbox, judges):
+    given = "expected = open('data/right.txt').read()"
+    test = (
+        "import os, helper\n"
+        "assert helper.doubled(two()) == int(expected)\n"
+        "assert sorted(os.listdir()) == ['data', 'helper.py']"
+    )
+    files = {
+        "data/right.txt": b"4",
+        "helper.py": b"def doubled(x):\n    return 2 * x\n",
+        "theirs.py": b"",
+    }
+    job = dataclasses.replace(
+        course(test, given=given),
+        files={
+            name: base64.b64encode(data).decode()
+            for name, data in files.items()
+        },
+        given_files=("data/right.txt", "helper.py"),
+    )
+    outcome = grade_job(job, sandbox, judges)
+    assert verdicts(outcome) == ["pass", "pass", "pass"], outcome.questions
