@@ -51,6 +51,12 @@ def answer(
         guilt=guilt,
         failed=failed,
         line=visible.line(failed),
+        cells=tuple(visible.labels[each] for each in steps),
+        stopped=tuple(
+            visible.labels[each]
+            for each in sorted(visible.guilty)
+            if each < place
+        ),
     )
 
 

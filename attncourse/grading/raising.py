@@ -29,11 +29,13 @@ class _KeyError(KeyError):
 def raised(failed: Failed, line: int | None) -> BaseException:
     """Return an exception of the nearest built-in type, to be raised.
 
-    It carries `student_name`, the exception's own name, and
-    `student_line`, the line of the student's code.
+    It carries `student_name`, the exception's own name, `student_builtin`,
+    that of the nearest built-in type, and `student_line`, the line of the
+    student's code.
     """
     error = _made(failed)
     error.student_name = failed.name  # type: ignore[attr-defined]
+    error.student_builtin = failed.builtin  # type: ignore[attr-defined]
     error.student_cell = failed.cell  # type: ignore[attr-defined]
     error.student_line = line  # type: ignore[attr-defined]
     return error
@@ -53,9 +55,9 @@ def _made(failed: Failed) -> BaseException:
         return RuntimeError(f"{failed.builtin}: {failed.message}")
     if kind is KeyError:
         return _KeyError(failed.message)
-    for each in kind.__mro__:
-        try:
-            return each(failed.message)
-        except TypeError:  # it wants more than a message
-            continue
-    return Exception(failed.message)
+    if issubclass(kind, ExceptionGroup):
+        return kind(failed.message, [Exception(failed.message)])
+    try:
+        return kind(failed.message)
+    except TypeError:  # it wants more than a message
+        return kind.__new__(kind, failed.message)

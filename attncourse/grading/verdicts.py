@@ -29,7 +29,8 @@ class Answer:
 
     `untouched` tells that it is still what students were given, `there`
     that the notebook has it at all. `guilt` and `failed` say how its cell
-    ended in the run that saw no hidden case, `line` where.
+    ended in the run that saw no hidden case, `line` where. `cells` are the
+    answer's own, `stopped` all cells before the test that were stopped.
     """
 
     untouched: bool = False
@@ -37,6 +38,8 @@ class Answer:
     guilt: Guilt | None = None
     failed: Failed | None = None
     line: int | None = None
+    cells: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +170,30 @@ def _of_missing(answer: Answer, name: str) -> Found:
 
 def _of_student(answer: Answer, error: BaseException) -> Found:
     line = getattr(error, "student_line", None)
-    kind = next(
+    kind = builtin_error(getattr(error, "student_builtin", None)) or next(
         each.__name__
         for each in type(error).__mro__
         if each.__module__ == "builtins"
     )
     if kind == "NotImplementedError" and answer.untouched:
         return _todo()
+    return _raised(answer, kind, line, getattr(error, "student_cell", None))
+
+
+def _raised(
+    answer: Answer, kind: str, line: int | None, cell: str | None = None
+) -> Found:
+    """Tell of an answer's exception, and of a cell that may explain it."""
     where = f" in line {line}" if line else ""
-    return Found(
-        verdict="error",
-        says=f"The answer raised {kind}{where}.",
-        error=kind,
-        line=line,
-    )
+    if line and cell and answer.cells and cell not in answer.cells:
+        where += f" of {cell}"
+    says = f"The answer raised {kind}{where}."
+    if kind == "NameError" and answer.stopped:
+        says += (
+            f" Before that, {answer.stopped[0]} was stopped: what it would "
+            "have computed is not there."
+        )
+    return Found(verdict="error", says=says, error=kind, line=line)
 
 
 def _todo() -> Found:
@@ -211,9 +224,7 @@ def _of_points(
         return Found(verdict="error", says=says, flags=flags)
     kind, line = told.get("error"), told.get("line")
     if told.get("verdict") == "error" and kind:
-        where = f" in line {line}" if line else ""
-        says = f"The answer raised {kind}{where}."
-        return Found(verdict="error", says=says, error=kind, line=line)
+        return _raised(answer, kind, line)
     return Found(
         verdict="fail", says="The test did not pass.", error=kind, line=line
     )

@@ -167,6 +167,45 @@ def test_an_error_of_the_answer_gives_its_built_in_name_and_its_line(ask):
     assert "Mine" not in json.dumps(found.to_json())
 
 
+def test_an_error_in_another_cell_is_told_with_the_answers_own_line(run):
+    helper = "\n\n\n\ndef helper(x):\n    raise KeyError(x)"
+    answer = "def mean(x):\n    return helper(x)"
+    outcome = run(COURSE, {"mean": answer}, extra=[("setup", helper)])
+    judged = outcome.questions[0]
+    assert (judged.error, judged.line) == ("KeyError", 2)
+    assert judged.says == "The answer raised KeyError in line 2."
+    outcome = run(COURSE, {"mean": "mean = helper"}, extra=[("setup", helper)])
+    says = outcome.questions[0].says
+    assert says == "The answer raised KeyError in line 6 of cell 2."
+
+
+@pytest.mark.parametrize("name", ["NameError", "LookupError"])
+def test_a_missing_name_is_explained_by_a_cell_that_was_stopped(run, name):
+    endless = "while True: pass\nONE = 1"
+    answer = f"def mean(x):\n    raise {name}('ONE')"
+    outcome = run(COURSE, {"mean": answer}, extra=[("setup", endless)])
+    judged = outcome.questions[0]
+    assert judged.says.startswith(f"The answer raised {name} in line 2.")
+    assert ("cell 2 was stopped" in judged.says) == (name == "NameError")
+
+
+@pytest.mark.parametrize(
+    ("raising", "name"),
+    [
+        ("'é'.encode('ascii')", "UnicodeEncodeError"),
+        ("b'\\xff'.decode()", "UnicodeDecodeError"),
+        ("raise ExceptionGroup('x', [ValueError()])", "ExceptionGroup"),
+        ("next(iter([]))", "StopIteration"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import sys; sys.exit(2)", "SystemExit"),
+        ("[][1]", "IndexError"),
+    ],
+)
+def test_an_error_is_told_by_its_own_built_in_name(ask, raising, name):
+    found = ask(f"def f():\n    {raising}", nb.hidden("f()"))
+    assert (found.error, found.line) == (name, 2)
+
+
 def test_a_cell_that_stops_before_the_answer_is_an_error_with_its_line(ask):
     found = ask("x = 1\ny = x.nothing\ndef f():\n    return 1", "f()")
     assert (found.verdict, found.error, found.line) == (

@@ -133,6 +133,10 @@ def test_files_are_put_into_a_folder_of_its_own(child):
     assert result(child, "open('data/numbers.txt').read()") == "'1 2 3'"
 
 
+def test_its_user_has_a_name(child):
+    assert result(child, "import getpass; getpass.getuser()") == "'student'"
+
+
 def test_a_file_is_not_put_outside_of_it(child):
     with pytest.raises(GradingError, match="must be put"):
         child.put("../outside.txt", b"")

@@ -283,3 +283,5 @@ def folder_is_home() -> None:
     here = os.getcwd()
     for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "PWD"):
         os.environ[name] = here
+    for name in ("USER", "LOGNAME"):  # the system knows no name for it
+        os.environ[name] = "student"
