@@ -135,6 +135,17 @@ def beside(folder: Path) -> dict[str, bytes]:
     }
 
 
+def handed_in(folder: Path, student: str, assignment: str) -> bool:
+    """Tell whether there is anything of a student's, read or not."""
+    if not (plain(student) and plain(assignment)):
+        return False
+    home = folder / student
+    return any(
+        os.path.lexists(home / name)
+        for name in (assignment, f"{assignment}.zip")
+    )
+
+
 def _gather(folder: Path, student: str, assignment: str, found: Found) -> bool:
     """Fill `found`; tell whether there was a submission."""
     with contextlib.ExitStack() as handles:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncourse.grading import exports, report, similar
+from attncourse.grading import collecting, exports, report, similar
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
 from attncourse.grading.files import Draft, place_all
 from attncourse.grading.model import Outcome, Plan
@@ -27,21 +28,45 @@ def summarise(run: Run, survey: Survey) -> Iterator[str]:
     folder = run.options.report or settings.report
     scores = store.scores(settings.assignment)
     files: dict[Path, str] = {}
-    for plan in run.assignment.plans.values():
-        data = class_data(run, survey, scores, plan, folder)
+    reports = [
+        class_data(run, survey, scores, plan, folder)
+        for plan in run.assignment.plans.values()
+    ]
+    # Somebody who could not be read is no student of the gradebook yet.
+    sheets = _sheets(scores, settings.assignment, reports)
+    notes = tuple(
+        f"{name}: {note}"
+        for name, sheet in sheets.items()
+        for note in sheet.notes
+    )
+    for plan, data in zip(run.assignment.plans.values(), reports, strict=True):
+        data = replace(data, notes=notes)
         files[folder / f"{plan.notebook}.html"] = report.html(data)
         files[folder / f"{plan.notebook}.csv"] = report.csv(data)
-    # Somebody who could not be read is no student of the gradebook yet.
-    for name, make in (
-        ("grades.csv", exports.nbgrader),
-        ("canvas.csv", exports.canvas),
-        ("moodle.csv", exports.moodle),
-    ):
-        sheet = make(scores, assignment=settings.assignment)
-        files[folder / name] = sheet.text
+    files |= {folder / name: sheet.text for name, sheet in sheets.items()}
     for file, text in files.items():
         write(file, text)
     yield from _lines(run, survey, files)
+    for note in notes:
+        yield printable(f"note       {note}")
+
+
+def _sheets(
+    scores: list[Score], assignment: str, reports: list[ClassData]
+) -> dict[str, exports.Sheet]:
+    """Return the tables for other systems, by the names of their files."""
+    said: dict[str, list[str]] = {}
+    for data in reports:
+        for student, comment in exports.comments(data).items():
+            said.setdefault(student, []).append(comment)
+    comments = {student: " ".join(parts) for student, parts in said.items()}
+    return {
+        "grades.csv": exports.nbgrader(scores, assignment=assignment),
+        "canvas.csv": exports.canvas(scores, assignment=assignment),
+        "moodle.csv": exports.moodle(
+            scores, assignment=assignment, comments=comments
+        ),
+    }
 
 
 def write(file: Path, text: str) -> None:
@@ -61,7 +86,8 @@ def class_data(
     folder: Path,
 ) -> ClassData:
     """Return what the report on one of an assignment's notebooks shows."""
-    store, name = run.store, plan.notebook
+    store, name, unit = run.store, plan.notebook, plan.assignment
+    submitted = run.assignment.submitted
     came = {
         row.student: Outcome.from_json(json.loads(row.outcome))
         for row in store.records(plan.assignment)
@@ -75,8 +101,8 @@ def class_data(
                 student=score.student,
                 outcome=came.get(score.student),
                 problem=survey.problems.get((score.student, name), ""),
-                handed_in=(score.student in came)
-                or (score.student, name) in survey.problems,
+                handed_in=score.student in came
+                or collecting.handed_in(submitted, score.student, unit),
                 first_name=score.first_name or "",
                 last_name=score.last_name or "",
                 email=score.email or "",
@@ -91,6 +117,13 @@ def class_data(
         Row(student=student, problem=why)
         for (student, notebook), why in survey.problems.items()
         if notebook == name and student not in known
+    ]
+    known |= {row.student for row in rows}
+    rows += [  # nobody has got to them yet
+        Row(student=student)
+        for student in collecting.students(submitted)
+        if student not in known
+        and collecting.handed_in(submitted, student, unit)
     ]
     return ClassData(
         assignment=plan.assignment,

@@ -276,3 +276,25 @@ def test_a_large_class_takes_no_more_memory_than_a_small_one(course):
     assert grade.run(course, options, stream=out, progress_stream=stream) == 0
     early, late = found[len(found) // 5], found[-2]
     assert late - early < 16 << 20, [size >> 20 for size in found]
+
+
+def test_who_waits_to_be_graded_has_handed_in_and_no_number(course):
+    hand_in(course, "ada", answer(5))
+    hand_in(course, "bao", answer(2))
+    assert run(course, student="ada")[0] == 0
+    page = (course.report / "sums.html").read_text()
+    assert "not graded" in page
+    table = list(
+        csv.DictReader(io.StringIO((course.report / "sums.csv").read_text()))
+    )
+    row = next(row for row in table if "bao" in row.values())
+    assert "not graded" in row.values()
+
+
+def test_notes_on_the_exports_are_told_and_moodle_has_comments(course):
+    hand_in(course, "ada", answer(5))
+    _, told = run(course)
+    assert "note       moodle.csv: The grade item's maximum must be" in told
+    assert "grade item" in (course.report / "sums.html").read_text()
+    moodle = (course.report / "moodle.csv").read_text()
+    assert "add: all right" in moodle
