@@ -113,7 +113,7 @@ class ExportGrades(ExportPlugin):
     def export(self, gradebook: Any) -> None:
         """Write the table to `--to`, or to grades.csv."""
         wanted, students = set(self.assignment), set(map(str, self.student))
-        parts = []
+        parts: list[str] = []
         with gradebook.engine.connect() as connection:
             for each in gradebook.assignments:
                 if wanted and each.name not in wanted:

@@ -30,6 +30,7 @@ from attncourse.grading.replies import (
 )
 from attncourse.grading.showing import show
 from attncourse.grading.steps import widest
+from attncourse.grading.writing import written_back
 
 MEMORY = "the memory that a process may use was not enough"
 FULL = 8  # times what one cell may show, a notebook may show
@@ -177,6 +178,8 @@ class Session(Replays):
         if called.failed.memory:
             self.stopped = Stopped("out-of-memory", MEMORY)
             raise self.stopped
+        if what == "call":
+            written_back(called, args[0], args[1], self.remember)
         raise raised(called.failed, self.line(called.failed))
 
     def describe(self, ref: Ref) -> Described:

@@ -803,3 +803,12 @@ def test_no_more_of_a_notebook_is_parsed_than_an_honest_one_has(monkeypatch):
     session = Session(job, None, visible=True)
     assert any("x29" in code.binds for code in session.codes)
     assert sum(parsed) < 2 * syntax.MOST_TOGETHER
+
+
+def test_what_a_call_did_before_it_raised_is_seen(ask):
+    answer = "def f(x, *, y):\n    x[0], y[0] = 7, 8\n    raise ValueError"
+    test = (
+        "x, y = [1], [2]\ntry:\n    f(x, y=y)\nexcept ValueError:\n    pass\n"
+        "assert (x, y) == ([7], [8])"
+    )
+    assert ask(answer, test).verdict == "pass"
