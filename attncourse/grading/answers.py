@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attncourse.grading.model import Job, SourceCell
 from attncourse.grading.names import Needs
 from attncourse.grading.session import Session
-from attncourse.grading.syntax import Code
+from attncourse.grading.syntax import Code, look
 from attncourse.grading.verdicts import Answer
 
 
@@ -24,8 +24,15 @@ def answer(
 
     `well` tells that the test came to its end.
     """
+    functions = frozenset().union(
+        *(
+            look(cell.source).defines
+            for cell in job.plan.cells
+            if cell.grade_id in test.answers
+        )
+    )
     if well and not visible.guilty:
-        return Answer()  # nothing of it will be said
+        return Answer(functions=functions)  # else nothing will be said of it
     steps = _answering(job, test, place, needs, visible.codes)
     own = {
         cell.grade_id: cell.visible.strip()
@@ -51,6 +58,7 @@ def answer(
         guilt=guilt,
         failed=failed,
         line=visible.line(failed),
+        functions=functions,
         cells=tuple(visible.labels[each] for each in steps),
         stopped=tuple(
             visible.labels[each]

@@ -33,14 +33,16 @@ LONGEST = "the test needed more time than there is for one question"
 class Tried:
     """What running a test cell gave.
 
-    `missing` are the student's names that were not there; `value` is the
-    value of the last expression; `notes` are for the instructor.
+    `missing` are the student's names that were not there, `data` those
+    that are no function, class or object; `value` is the value of the last
+    expression; `notes` are for the instructor.
     """
 
     value: Any = None
     error: BaseException | None = None
     stopped: Stopped | None = None
     missing: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     outputs: list[dict[str, Any]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -119,10 +121,12 @@ class Bench:
         session, error, value = self.session, None, None
         outputs: list[dict[str, Any]] = []
         missing: tuple[str, ...] = ()
+        data: list[str] = []
         session.begin(cell.limits)
         with self._surroundings(), _hurried(session, cell.limits):
             try:
                 missing = self._bind(self.needs[cell.grade_id or ""])
+                data += self._data(self.needs[cell.grade_id or ""])
                 ran = self.shell.run(
                     source,
                     f"the test {cell.grade_id}",
@@ -138,6 +142,7 @@ class Bench:
             error=error,
             stopped=session.stopped,
             missing=missing,
+            data=tuple(data),
             outputs=outputs,
             notes=tuple(session.notes),
             seconds=time.monotonic() - started,
@@ -166,6 +171,15 @@ class Bench:
             else:
                 self._import(statement)
         return tuple(missing)
+
+    def _data(self, needs: Needs) -> list[str]:
+        """Return the student's names that stand for plain data."""
+        names = self.shell.user_ns
+        return [
+            name
+            for name in needs.fetched
+            if name in names and not callable(names[name])
+        ]
 
     def _has(self, name: str) -> bool:
         """Tell whether the student has bound a name, or a star import."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Answer:
     `untouched` tells that it is still what students were given, `there`
     that the notebook has it at all. `guilt` and `failed` say how its cell
     ended in the run that saw no hidden case, `line` where. `cells` are the
-    answer's own, `stopped` all cells before the test that were stopped.
+    answer's own, `stopped` all cells before the test that were stopped;
+    `functions` are what the instructor's answer defines.
     """
 
     untouched: bool = False
@@ -40,6 +41,7 @@ class Answer:
     line: int | None = None
     cells: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
+    functions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,10 @@ def _found(
         found = _of_error(cell, answer, hidden, hidden.error)
     else:
         found = _of_points(cell, hidden, told, answer)
+    plain = [name for name in hidden.data if name in answer.functions]
+    if plain and found.verdict in ("fail", "error"):
+        says = f"{plain[0]} must be a function or a class: it is data."
+        return replace(found, says=says)
     if answer.guilt is None:
         return found
     says = _sentence(answer.guilt.says)

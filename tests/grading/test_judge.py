@@ -167,6 +167,23 @@ def test_an_error_of_the_answer_gives_its_built_in_name_and_its_line(ask):
     assert "Mine" not in json.dumps(found.to_json())
 
 
+@pytest.mark.parametrize("hiding", [nb.hidden, str])
+def test_data_in_place_of_a_function_is_called_that(run, hiding):
+    tests = (
+        "assert mean([2]) == 2",
+        "from attncourse.checking import result\ncallable(mean) * 2",
+    )
+    for text in tests:
+        cells = [MEAN, nb.check(hiding(text), "mean-test")]
+        judged = run(cells, {"mean": "mean = 3"}).questions[0]
+        assert judged.points == 0.0
+        assert judged.says == (
+            "mean must be a function or a class: it is data."
+        )
+    judged = run(cells, {"mean": "def mean(x): return 3"}).questions[0]
+    assert judged.verdict == "pass"
+
+
 def test_an_error_in_another_cell_is_told_with_the_answers_own_line(run):
     helper = "\n\n\n\ndef helper(x):\n    raise KeyError(x)"
     answer = "def mean(x):\n    return helper(x)"
