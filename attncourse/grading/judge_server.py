@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from attncourse.grading.holding import held_folder, remove_abandoned
 from attncourse.grading.inside import isolate, tree
 from attncourse.grading.inside.shell import Shell
 from attncourse.grading.judge import judge
@@ -33,6 +34,7 @@ from attncourse.grading.names import Needs, needs
 from attncourse.grading.rehearsal import rehearse
 from attncourse.grading.steps import widest
 
+PREFIX = "grading-judge-"
 MOST_PLANS = 16
 # What a judge may hold of answers at once, in the largest answer's size.
 ANSWERS = 8
@@ -44,7 +46,8 @@ class JudgeForks:
     def __init__(self, owner: Connection, settings: Mapping[str, Any]) -> None:
         self.owner = owner
         self.plans: dict[str, tuple[Plan, dict[str, Needs]]] = {}
-        self.folder = Path(tempfile.mkdtemp(prefix="judge-"))
+        remove_abandoned(PREFIX)
+        self.folder, self.lock = held_folder(PREFIX)
         for name in settings["preload"]:
             importlib.import_module(name)
         package = Path(__file__).parents[1]

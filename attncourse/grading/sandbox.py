@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from attncourse.grading.child import Child
+from attncourse.grading.holding import held_folder, remove_abandoned
 from attncourse.grading.inside import folders
 from attncourse.grading.inside.isolate import Isolation
 from attncourse.grading.model import GradingError
@@ -46,7 +45,7 @@ __all__ = [
 INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-P", "-s", "-S", "-c")
 LONGEST_BASE = 70  # a socket's path holds some hundred characters
-PREFIX, LOCK = "sandbox-", "lock"
+PREFIX = "grading-sandbox-"
 SETTINGS_BYTES = 1 << 20
 START_S = 120.0
 END_S = 5.0
@@ -86,8 +85,8 @@ class Sandbox:
         trust_students: bool = False,
         readable: Sequence[str | Path] = (),
     ) -> None:
-        remove_abandoned()
-        self._folder, self._lock = _locked_folder()
+        remove_abandoned(PREFIX)
+        self._folder, self._lock = held_folder(PREFIX, LONGEST_BASE)
         self._settings: dict[str, Any] = {
             "preload": list(preload),
             "stubs": list(stubs),
@@ -196,27 +195,6 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _locked_folder() -> tuple[Path, IO]:
-    """Return a private folder, and a lock that is held while it is used."""
-    base = tempfile.gettempdir()
-    if len(base) > LONGEST_BASE:
-        base = "/tmp"
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    # It gets its name when it is held, so that nobody else can take it.
-    lock = open(folder / "new", "wb")  # noqa: SIM115
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.rename(folder / "new", folder / LOCK)
-    return folder, lock
-
-
-def remove_abandoned() -> None:
-    """Remove the folders of sandboxes whose owner was killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), open(folder / LOCK, "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folders.remove(str(folder))
 
 
 def _site_packages() -> str:
