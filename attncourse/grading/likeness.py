@@ -41,6 +41,9 @@ def answered(asked: SourceCell, cell: Cell, code: Code) -> bool:
     """Tell whether a cell holds an answer and not only what was given."""
     if asked.kind not in ANSWERS or same(cell.source, asked.visible):
         return False
-    return bool(code.binds & names(asked)) and not unwritten(
-        cell.source, names(asked)
-    )
+    known = names(asked)
+    if not code.binds & known:
+        return False
+    # What was too long to be parsed together is not parsed for this either.
+    parsed = code.whole and not code.assigns & known
+    return not (parsed and unwritten(cell.source, known))

@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -238,6 +239,18 @@ def test_an_answer_below_its_test_counts_where_only_a_stub_is_above(
     assert written < names.index("volume-test")
     assert noted(found, "'area-test'", "run below")
     assert found.missing == ()
+
+
+def test_copies_of_an_answer_that_are_long_to_parse_are_not_parsed():
+    made = solved()
+    long = "\nx = f'" + "{1}" * 16_000 + "'"
+    for number in range(100):
+        again = copy.deepcopy(cell(made, "area"))
+        again["source"] += f"\nn = {number}{long}"
+        made["cells"].append(again)
+    began = time.process_time()
+    assert script(made).missing == ()
+    assert time.process_time() - began < 5
 
 
 def test_a_name_used_again_below_a_written_answer_moves_no_test():
