@@ -199,7 +199,7 @@ else:
             print(name, "query doubled", even_out(score(2 * q, k))[0])
             print(name, "keys moved   ", even_out(score(q, k + offset))[0])
         print("dot divided by 2   ", even_out(q @ k.T / 2)[0])
-    many = [shown.normal(size=s) for s in [(20000, 4), (20000, 4, 9), (20000, 9)]]
+    many = [shown.normal(size=s) for s in [(5000, 4), (5000, 4, 9), (5000, 9)]]
     print("variance of q W k:", np.einsum("nc,ncd,nd->n", *many).var().round(1))
 
 # %% [markdown] role="prompt" question="scores.audit"

@@ -300,20 +300,19 @@ def single_precision(q, k, v):
 
 
 def key_by_key(q, k, v):
-    cached = k.shape[-2] - q.shape[-2]
-    rows = []
-    for i in range(q.shape[-2]):
-        highest = np.full(q.shape[:-2], -np.inf)
-        total, mean = np.zeros(q.shape[:-2]), np.zeros((*v.shape[:-2], v.shape[-1]))
-        for j in range(cached + i + 1):
-            score = (q[..., i, :] * k[..., j, :]).sum(axis=-1) / np.sqrt(q.shape[-1])
-            top = np.maximum(highest, score)
-            shrink, power = np.exp(highest - top), np.exp(score - top)
-            total = total * shrink + power
-            mean = mean * shrink[..., None] + power[..., None] * v[..., j, :]
-            highest = top
-        rows.append(mean / total[..., None])
-    return np.stack(rows, axis=-2)
+    last = k.shape[-2] - q.shape[-2] + np.arange(q.shape[-2])
+    highest = np.full(q.shape[:-1], -np.inf)
+    total, mean = np.zeros(q.shape[:-1]), np.zeros((*q.shape[:-1], v.shape[-1]))
+    for j in range(k.shape[-2]):
+        sees = j <= last
+        score = (q * k[..., j, None, :]).sum(axis=-1) / np.sqrt(q.shape[-1])
+        top = np.where(sees, np.maximum(highest, score), highest)
+        shrink, power = np.exp(highest - top), np.exp(np.where(sees, score, top) - top)
+        total = np.where(sees, total * shrink + power, total)
+        more = mean * shrink[..., None] + power[..., None] * v[..., j, None, :]
+        mean = np.where(sees[:, None], more, mean)
+        highest = top
+    return mean / total[..., None]
 
 
 def one_example_at_a_time(q, k, v):
