@@ -210,6 +210,15 @@ while time.process_time() - start < 6:
 ONE = 1.0 + 0 * count"""
 
 
+FILES = (
+    "Windows line ends in the file",
+    "Windows line ends in the cells, no ids",
+    "a byte order mark",
+    "UTF-16",
+    "no metadata, other ids",
+)
+
+
 def files(notebook: Any) -> dict[str, bytes]:
     """Return a notebook as editors and systems write it."""
     text = written(notebook)
@@ -222,10 +231,11 @@ def files(notebook: Any) -> dict[str, bytes]:
     for at, each in enumerate(bare["cells"]):
         each["metadata"] = {}
         each["id"] = f"x{at}"
-    return {
-        "Windows line ends in the file": text.replace("\n", "\r\n").encode(),
-        "Windows line ends in the cells, no ids": json.dumps(data).encode(),
-        "a byte order mark": b"\xef\xbb\xbf" + text.encode(),
-        "UTF-16": text.encode("utf-16"),
-        "no metadata, other ids": json.dumps(bare).encode(),
-    }
+    written_so = (
+        text.replace("\n", "\r\n").encode(),
+        json.dumps(data).encode(),
+        b"\xef\xbb\xbf" + text.encode(),
+        text.encode("utf-16"),
+        json.dumps(bare).encode(),
+    )
+    return dict(zip(FILES, written_so, strict=True))

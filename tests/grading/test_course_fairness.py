@@ -15,6 +15,7 @@ from course_answers import of_unit, rounds
 from course_grading import SAME, Engine, by_question, examined, unit
 from student_habits import CELLS, RESULTS, STRICT, giving
 from student_notebooks import (
+    FILES,
     SHAPES,
     computed_for_six_seconds,
     files,
@@ -247,7 +248,6 @@ def test_a_notebook_may_be_put_together_otherwise(change, engine):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a cell of one's own gets four seconds yet")
 @pytest.mark.parametrize(
     "change", [computed_for_six_seconds], ids=lambda each: each.__name__
 )
@@ -257,7 +257,7 @@ def test_what_takes_some_seconds_at_home_counts(change, engine):
     assert unfair(engine, notebook) == {}
 
 
-@pytest.mark.parametrize("how", files(unit("softmax").solved()))
+@pytest.mark.parametrize("how", FILES)
 def test_a_file_may_be_written_by_any_editor(how, engine):
     data = files(unit("softmax").solved())[how]
     assert unfair(engine, data) == {}
