@@ -280,7 +280,6 @@ def helper(*args):
     raise Mine("x")"""
 
 
-@pytest.mark.xfail(reason="the line is one of a cell that is not named yet")
 def test_an_error_is_told_by_the_line_of_the_answer_itself(engine):
     asked = unit("softmax")
     notebook = asked.notebook({"softmax.tempered": HELPED})
