@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from attncourse.grading import byhand, runlog
+from attncourse.grading import byhand, records, runlog
 from attncourse.grading.engine import Grader
 from attncourse.grading.model import GradingError
 from attncourse.grading.pending import Assignment, Survey
@@ -199,7 +199,9 @@ def _graded(task: Task, marked: Marked, plan: Any) -> Graded:
     assert marked.outcome is not None
     assert marked.notebook is not None
     # A submission that the grader lost is graded again the next time.
-    key = f"lost {time.time_ns()}" if marked.lost else task.content_key
+    key = (
+        f"{records.LOST}{time.time_ns()}" if marked.lost else task.content_key
+    )
     return Graded(
         plan=plan,
         outcome=marked.outcome,

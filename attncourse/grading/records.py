@@ -9,7 +9,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from nbgrader import api
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    delete,
+    insert,
+    inspect,
+    select,
+    update,
+)
 
 from attncourse.grading.gradebook import RECORDS
 from attncourse.grading.runlog import now
@@ -18,6 +26,9 @@ if TYPE_CHECKING:
     from attncourse.grading.store import Graded
 
 THERE = api.SubmittedNotebook.__table__
+# Begins the key of a submission that the grader itself lost: it is there to
+# be seen, counts as not graded, and is graded again the next time.
+LOST = "lost "
 
 
 def put(connection: Connection, part: Graded, submission: str) -> None:
@@ -60,6 +71,17 @@ def of(connection: Connection, assignment: str) -> list[Any]:
     )
     order = RECORDS.c.student, RECORDS.c.notebook
     return list(connection.execute(query.order_by(*order)))
+
+
+def lost(connection: Connection, assignment: str) -> set[str]:
+    """Return the students of whom the grader lost a notebook."""
+    if not inspect(connection).has_table(RECORDS.name):
+        return set()  # a gradebook that only nbgrader has written
+    query = _counting(select(RECORDS.c.student)).where(
+        RECORDS.c.assignment == assignment,
+        RECORDS.c.content_key.startswith(LOST),
+    )
+    return set(connection.scalars(query))
 
 
 def some(connection: Connection) -> bool:

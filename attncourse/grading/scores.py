@@ -9,6 +9,8 @@ from typing import Any
 from nbgrader import api
 from sqlalchemy import Connection, select
 
+from attncourse.grading import records
+
 ASSIGNMENT = api.Assignment.__table__
 BASE = api.BaseCell.__table__
 GRADE = api.Grade.__table__
@@ -47,13 +49,19 @@ def scores(connection: Connection, assignment: str) -> list[Score]:
     for row in connection.execute(_grades(assignment)):
         found.setdefault(row.student_id, {})[row.notebook, row.name] = row
     late = _penalties(connection, assignment)
+    lost = records.lost(connection, assignment)
     people = connection.execute(
         select(STUDENT).order_by(
             STUDENT.c.last_name, STUDENT.c.first_name, STUDENT.c.id
         )
     )
     return [
-        _score(person, found.get(person.id, {}), worth, late)
+        _score(
+            person,
+            {} if person.id in lost else found.get(person.id, {}),
+            worth,
+            late,
+        )
         for person in people
     ]
 

@@ -123,7 +123,8 @@ def test_a_submission_that_was_lost_is_graded_again(course, tmp_path):
     status, told = run(course)
     assert status == 1
     assert "lost       ada" in told
-    assert scores(course) == {"ada": 0.0}
+    # nobody has graded it: that is no number
+    assert scores(course) == {"ada": None}
     hand_in(course, "ada", answer(5))
     assert run(course)[0] == 0
     assert scores(course) == {"ada": 5.0}
