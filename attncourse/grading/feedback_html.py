@@ -9,6 +9,7 @@ from attncourse.grading.pages import (
     LABELS,
     MARKS,
     bar,
+    coded,
     counted,
     named,
     number,
@@ -107,7 +108,7 @@ def _card(count: int, card: Card, budget: outputs.Budget) -> str:
         f'<span class="pill">{_mark(judged.verdict)}'
         f"{LABELS[judged.verdict]}</span><span>{points}</span></div>",
         f"<p>{said(judged.says or MEANINGS[judged.verdict])}</p>",
-        *(f"<p>{said(note)}</p>" for note in card.told.notes),
+        *(f"<p>{coded(note)}</p>" for note in card.told.notes),
         _diagnosis(card),
         *(f"<p>{said(text)}</p>" for text in _remarks(card)),
         _stages(card),
@@ -135,7 +136,7 @@ def _diagnosis(card: Card) -> str:
     if not known or card.judged.verdict == "pass":
         return ""
     told = "".join(
-        f"<p>{said(each.says)}"
+        f"<p>{coded(each.says)}"
         + (f"<br>Read: {said(each.where)}." if each.where else "")
         + "</p>"
         for each in known
@@ -162,7 +163,7 @@ def _stages(card: Card) -> str:
             f'<li class="{look}"><span class="mark" role="img" '
             f'aria-label="{word}:">{MARKS[look]}</span>'
             f"<span><strong>{said(each.name)}</strong>: "
-            f"{said(each.must)}</span>{points}</li>"
+            f"{coded(each.must)}</span>{points}</li>"
         )
     listed = f'<ul class="stages">{"".join(items)}</ul>'
     return f"<h3>{parts_heading(card)}</h3>{listed}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from attncourse.grading import outputs, safe
 from attncourse.grading.cards import Card, Cell, Feedback, Written
 from attncourse.grading.listing import lines_of
-from attncourse.grading.pages import LABELS, MARKS, number
+from attncourse.grading.pages import CODE, LABELS, MARKS, number
 from attncourse.grading.sentences import (
     HOW,
     MEANINGS,
@@ -37,6 +38,27 @@ def plain(text: str) -> str:
     line = SPECIAL.sub(r"\\\1", line)
     line = ADDRESS.sub(r"\1\\\2", line)
     return LIST.sub(r"\1\\\2", line)
+
+
+def coded(text: str) -> str:
+    r"""Return the course's own words, with what is code in them as code.
+
+    Examples
+    --------
+    >>> print(coded("`a*b` is *not* it"))
+    `a*b` is \*not\* it
+    """
+    parts = CODE.split(safe.text(text))
+    return "".join(
+        f"`{part}`" if odd else _kept(part)
+        for part, odd in zip(parts, itertools.cycle((0, 1)), strict=False)
+    )
+
+
+def _kept(part: str) -> str:
+    """Return plain text, with the blanks around it."""
+    lead = " " * part.startswith(" ")
+    return f"{lead}{plain(part)}{' ' * part.endswith(' ')}" if part else ""
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -99,13 +121,13 @@ def _card(count: int, card: Card, budget: outputs.Budget) -> list[str]:
         f"{MARKS[judged.verdict]} **{LABELS[judged.verdict]}**, "
         f"{number(card.points)} of {number(judged.max_points)} points. "
         f"{plain(judged.says or MEANINGS[judged.verdict])}",
-        *map(plain, card.told.notes),
+        *map(coded, card.told.notes),
     ]
     if judged.verdict != "pass":
         for each in card.told.misconceptions:
             if each.says:
                 place = f" Read: {each.where}." if each.where else ""
-                blocks.append(f"> {plain(each.says + place)}")
+                blocks.append(f"> {coded(each.says + place)}")
     for text in (
         where_it_stopped(card),
         substituted(card),
@@ -133,7 +155,7 @@ def _stages(card: Card) -> str:
     lines = [parts_heading(card), ""]
     for each in stages:
         mark = MARKS["pass" if each.passed else "fail"]
-        lines.append(f"- {mark} **{plain(each.name)}**: {plain(each.must)}")
+        lines.append(f"- {mark} **{plain(each.name)}**: {coded(each.must)}")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -63,9 +64,23 @@ def document(title: str, body: str, *, wide: bool = False) -> str:
     )
 
 
+CODE = re.compile(r"`([^`\n]+)`")
+
+
 def said(text: object) -> str:
     """Return text for a page: harmless, and escaped."""
     return escape(safe.text(text))
+
+
+def coded(text: object) -> str:
+    """Return the course's own words, with what is code in them as code.
+
+    Examples
+    --------
+    >>> coded("`a < b` holds")
+    '<code>a &lt; b</code> holds'
+    """
+    return CODE.sub(r"<code>\1</code>", said(text))
 
 
 def named(text: object) -> str:

@@ -11,6 +11,7 @@ from attncourse.grading.pages import (
     LABELS,
     MARKS,
     bar,
+    coded,
     counted,
     named,
     number,
@@ -86,7 +87,7 @@ def _verdicts(asked: list[Asked]) -> str:
 def _stages(asked: list[Asked]) -> str:
     rows = "".join(
         f"<tr><td>{said(each.title)}</td><td><strong>{said(name)}</strong>: "
-        f'{said(must)}</td><td class="num">{amount}</td></tr>'
+        f'{coded(must)}</td><td class="num">{amount}</td></tr>'
         for each in asked
         for (name, must), amount in each.stages.most_common()
     )
@@ -129,7 +130,7 @@ def _mistake(each: Mistake, graded: int) -> str:
     return (
         f'<tr><td class="num"><strong>{amount}</strong> '
         f'<span class="muted">{share:.0%}</span>{drawn}</td>'
-        f'<td class="wide">{said(each.says or each.name)}{where}'
+        f'<td class="wide">{coded(each.says or each.name)}{where}'
         f"<details><summary>Who</summary><p>{names}</p></details></td>"
         f"<td>{said(each.question)}</td></tr>"
     )

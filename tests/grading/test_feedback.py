@@ -266,3 +266,15 @@ def test_markdown_shows_hostile_text_as_it_is_and_no_element_of_it():
         shown = drawn(source)
         kinds = set(re.findall(r"<(\w+)", shown))
         assert kinds <= MADE_BY_MARKDOWN, (text, kinds)
+
+
+def test_what_is_code_in_the_courses_words_is_shown_as_code():
+    stage = {"name": "a", "must": "`d_a` is *not* `a < b`", "passed": False}
+    told = samples.told("predict") | {"stages": [stage]}
+    judged = samples.judged("predict", "fail", 0, told=told)
+    graded = samples.outcome(questions=(judged,))
+    parts = graded, samples.notebook(), samples.plan()
+    assert "<code>d_a</code> is *not* <code>a &lt; b</code>" in (
+        feedback.page(*parts)
+    )
+    assert r"`d_a` is \*not\* `a < b`" in feedback.markdown(*parts)
