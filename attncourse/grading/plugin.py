@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import atexit
 import base64
-import functools
 import json
 import re
 import shutil
@@ -42,7 +41,7 @@ from attncourse.grading.pending import Assignment
 from attncourse.grading.scores import scores
 from attncourse.grading.settings import Options, Settings
 from attncourse.grading.store import Store
-from attncourse.grading.tasks import Marked, Task
+from attncourse.grading.tasks import Marked, Setup, Task
 from attncourse.grading.workers import Worker, WorkerLost
 
 # Where a graded notebook says how its grade came about.
@@ -178,7 +177,6 @@ def keep_pages_only(
                 shutil.copyfile(original, folder / name)
 
 
-@functools.cache
 def _assignment(
     settings: Callable[[str], Settings], name: str, trust: bool
 ) -> Assignment:
@@ -222,18 +220,33 @@ def _outcome(
 
 def _marked(assignment: Assignment, task: Task, plan: Plan) -> Marked:
     try:
-        return _worker(assignment.setup).mark(task, plan)
+        return _worker(assignment).mark(task, plan)
     except WorkerLost as error:
-        _worker.cache_clear()
+        close()
         raise GradingError(
             f"the grader lost the submission of {task.student}, which must "
             f"be graded again: {error}"
         ) from error
 
 
-@functools.cache
-def _worker(setup: Any) -> Worker:
-    """Return the one worker of this process, which outlives a student."""
-    worker = Worker(setup)
-    atexit.register(worker.close)
-    return worker
+def _worker(assignment: Assignment) -> Worker:
+    """Return the worker of this process, which outlives a student.
+
+    Formgrader's process lives for days: when the tests' code has changed,
+    there is another worker.
+    """
+    key = assignment.setup, assignment.environment
+    if key not in _at_work:
+        close()
+        _at_work[key] = Worker(assignment.setup)
+    return _at_work[key]
+
+
+_at_work: dict[tuple[Setup, str], Worker] = {}
+
+
+@atexit.register
+def close() -> None:
+    """End the worker; whoever grades next gets another one."""
+    while _at_work:
+        _at_work.popitem()[1].close()

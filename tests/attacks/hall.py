@@ -75,13 +75,14 @@ class Hall:
         self.sandbox.close()
         self.victim.kill()
         self.victim.wait()
+        self._become_reaper(no_more=True)
         for each in self.listeners:
             each.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _become_reaper(self):
+    def _become_reaper(self, no_more=False):
         # Whatever outlives its parent becomes a child of this process.
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(36, int(not no_more), 0, 0, 0)
 
     def _lay_out(self):
         """Make what an attack must neither read nor change."""

@@ -117,8 +117,9 @@ def test_a_hostile_class_harms_neither_grades_nor_pages(tmp_path, held):
 
 @pytest.mark.filterwarnings("ignore")
 def test_nbgrader_s_commands_grade_a_hostile_class_alike(
-    tmp_path, held, monkeypatch
+    tmp_path, held, monkeypatch, request
 ):
+    request.addfinalizer(plugin.close)
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", tools)
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,7 @@ def graded(servers, policy):
     """Return the page's example as it is graded under a policy."""
     example = next(text for text in code("python") if "shifted" in text)
     handed, cells = dict.fromkeys(SOLUTIONS), []
-    for text in example.split("\n\n"):
+    for text in re.split("\n{2,}", example):
         handed[re.match(r"def (\w+)", text)[1]] = text
     points = dict(re.findall(r"`(\w+)`, (\d) points", TEXT))
     for name, solution in SOLUTIONS.items():
