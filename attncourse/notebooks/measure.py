@@ -22,7 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from attncourse import questions
-from attncourse.notebooks.course import CLASSROOM, Course, CourseError, unit_of
+from attncourse.notebooks.course import (
+    CLASSROOM,
+    Course,
+    CourseError,
+    tools_on_path,
+    unit_of,
+)
 from attncourse.notebooks.release import written
 from attncourse.notebooks.sample import USUAL, Hand
 from attncourse.notebooks.sync import chosen, sync
@@ -251,6 +257,7 @@ def run(
 ) -> int:
     """Measure, print a table, write JSON if asked; return 0."""
     [stem] = chosen(course, [unit])
+    tools_on_path()
     costs = measure(course, stem, workers=workers)
     print("\n".join(table(costs)))
     if circumstances["busy"]:
