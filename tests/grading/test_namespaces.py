@@ -182,7 +182,8 @@ def test_namespaces_hide_everything_else(folder, user):
     assert {
         os.path.relpath(path, ROOT): seen
         for path, seen in told["looks_around"].items()
-        if seen
+        # A folder above the checkout is there, as a way to it.
+        if seen and Path(path) not in Path(ROOT).parents
     } == {".": True, "attncourse/grading/inside": True}
     uid, effective, groups, parent = told["who_am_i"]
     assert uid == effective != 0
