@@ -110,11 +110,11 @@ lint: $(READY)
 
 test: lint
 	@$(call say,Testing)
-	@python -m pytest -n 2 -rs -m "not slow"
+	@python -m pytest -n 2 --dist worksteal -rs -m "not slow"
 
 test-all: lint
 	@$(call say,Testing with the slow tests)
-	@python -m pytest -n 2 -rs
+	@python -m pytest -n 2 --dist worksteal -rs
 
 # On a machine with an NVIDIA GPU: are the kernels right, and how fast?
 bench-gpu: $(READY)
