@@ -351,6 +351,17 @@ def _bench_grading(options: argparse.Namespace) -> int:
     from attncourse.bench import report
     from attncourse.notebooks import course, measure
 
+    if options.gpu or options.picture:
+        print(
+            "attncourse: --grading has neither --gpu nor --picture",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        report.require_files(options.json, None)
+    except FileNotFoundError as error:
+        print(f"attncourse: {error}", file=sys.stderr)
+        return 2
     command = f"attncourse bench --grading {options.grading}"
     command += f" --workers {options.workers}"
     return measure.run(

@@ -173,7 +173,10 @@ def keep_pages_only(
                 item.unlink()
         for name, pattern in LABELS.items():
             original = notebook.parents[3] / "submitted" / who / stem / name
-            if original.is_file() and pattern.match(original.read_text()):
+            # A link could lead to the class's key, which looks like a label.
+            if original.is_symlink() or not original.is_file():
+                continue
+            if pattern.match(original.read_text("utf-8", "replace")):
                 shutil.copyfile(original, folder / name)
 
 

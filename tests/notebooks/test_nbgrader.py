@@ -249,3 +249,16 @@ def test_only_pages_and_labels_stay_in_a_feedback_folder(tmp_path):
         "dense.html": "",
         "timestamp.txt": "2026-11-21 05:46:12.123456 UTC\n",
     }
+
+
+def test_a_label_that_is_a_link_brings_no_secret_into_feedback(tmp_path):
+    (tmp_path / "key").write_text("5e" * 32)
+    for step in ("submitted", "autograded", "feedback"):
+        (tmp_path / step / "ada" / STEM).mkdir(parents=True)
+    label = tmp_path / "submitted" / "ada" / STEM / "submission_secret.txt"
+    label.symlink_to(tmp_path / "key")
+    graded = tmp_path / "autograded" / "ada" / STEM / "dense.ipynb"
+    plugin.keep_pages_only(
+        assignment="*", student="*", notebooks=[str(graded)]
+    )
+    assert not list((tmp_path / "feedback" / "ada" / STEM).iterdir())
