@@ -74,7 +74,7 @@ $(READY): requirements.txt pyproject.toml
 
 BOOK_FILES := _config.yml $(shell find book -type f -not -name '*.pyc')
 CODE_FILES := $(shell find attncourse -type f -not -name '*.pyc' \
-	-not -path '*/notebooks/*' -not -name 'cli.py')
+	-not -path '*/notebooks/*' -not -name 'cli*.py')
 
 # The library's pages tell which tests there are.
 TEST_FILES := $(shell find tests -name 'test_*.py')
