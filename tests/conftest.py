@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 SOURCES = ("_config.yml", "book", "attncourse")
 # Parts of the package that no chapter runs.
-UNUSED = {"cli.py", "grading", "notebooks", "__pycache__"}
+UNUSED = {"cli.py", "cli_options.py", "notebooks", "__pycache__"}
 
 
 def newest(*paths):
