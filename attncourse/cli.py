@@ -48,7 +48,7 @@ def _class(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from attncourse.grading.settings import Options
+    from attncourse.grading.running.settings import Options
     from attncourse.notebooks import course as courses
     from attncourse.notebooks import engine
 

@@ -18,10 +18,10 @@ from unittest import mock
 from notebooks.cells import COURSE
 
 from attncourse import questions
-from attncourse.grading import source
-from attncourse.grading.marking import Marker
 from attncourse.grading.model import Judged, Plan
-from attncourse.grading.tasks import Marked, Setup, Task
+from attncourse.grading.notebooks import source
+from attncourse.grading.running.marking import Marker
+from attncourse.grading.running.tasks import Marked, Setup, Task
 from attncourse.notebooks import engine, sample, sync
 from attncourse.notebooks.release import written
 

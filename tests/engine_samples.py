@@ -11,13 +11,13 @@ from typing import Any
 
 import nbformat
 
-from attncourse.grading import submission
-from attncourse.grading.autograded import compose
-from attncourse.grading.folders import Folders
+from attncourse.grading.handed_in import submission
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.keeping.store import Graded, Store
 from attncourse.grading.model import Judged, Outcome, Plan, SourceCell
-from attncourse.grading.settings import Settings
-from attncourse.grading.store import Graded, Store
-from attncourse.grading.tasks import Setup, Task
+from attncourse.grading.running.autograded import compose
+from attncourse.grading.running.settings import Settings
+from attncourse.grading.running.tasks import Setup, Task
 
 TABLES = (
     "assignment",

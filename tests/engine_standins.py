@@ -12,9 +12,10 @@ import signal
 import time
 from pathlib import Path
 
-from attncourse.grading import marking, submission
+from attncourse.grading.handed_in import submission
 from attncourse.grading.model import GradingError, Judged, Outcome
-from attncourse.grading.tasks import Marked
+from attncourse.grading.running import marking
+from attncourse.grading.running.tasks import Marked
 
 
 class Standin:

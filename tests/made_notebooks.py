@@ -3,8 +3,8 @@
 import copy
 import json
 
-from attncourse.grading.source import read_plan
-from attncourse.grading.submission import match, read
+from attncourse.grading.handed_in.submission import match, read
+from attncourse.grading.notebooks.source import read_plan
 
 
 def code(name, source, **own):

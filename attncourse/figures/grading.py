@@ -14,9 +14,9 @@ from matplotlib.patches import FancyBboxPatch
 
 from attncourse.figures.page import Html, display
 from attncourse.figures.style import FAINT, INK, MUTED, new
-from attncourse.grading import lint
 from attncourse.grading.model import VERDICTS, Limits, Plan, SourceCell
-from attncourse.grading.pages import LABELS, MARKS
+from attncourse.grading.notebooks import lint
+from attncourse.grading.pages.frame import LABELS, MARKS
 
 # When a question gets each verdict, for those who grade.
 WHEN = {

@@ -34,15 +34,16 @@ from nbgrader.preprocessors import (
 from traitlets import Any as AnyTrait
 from traitlets import Bool
 
-from attncourse.grading import exports, markup, submission
-from attncourse.grading.marking import finish
+from attncourse.grading.handed_in import submission
+from attncourse.grading.keeping.scores import scores
+from attncourse.grading.keeping.store import Store
 from attncourse.grading.model import GradingError, Outcome, Plan
-from attncourse.grading.pending import Assignment
-from attncourse.grading.scores import scores
-from attncourse.grading.settings import Options, Settings
-from attncourse.grading.store import Store
-from attncourse.grading.tasks import Marked, Setup, Task
-from attncourse.grading.workers import Worker, WorkerLost
+from attncourse.grading.pages import exports, markup
+from attncourse.grading.running.marking import finish
+from attncourse.grading.running.pending import Assignment
+from attncourse.grading.running.settings import Options, Settings
+from attncourse.grading.running.tasks import Marked, Setup, Task
+from attncourse.grading.running.workers import Worker, WorkerLost
 
 # Where a graded notebook says how its grade came about.
 METADATA = "grading"

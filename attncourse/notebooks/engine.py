@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from attncourse import questions
-from attncourse.grading.folders import Folders
-from attncourse.grading.settings import Options, Settings
-from attncourse.grading.tasks import Setup
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.running.settings import Options, Settings
+from attncourse.grading.running.tasks import Setup
 from attncourse.notebooks.course import Course, CourseError, unit_of
 from attncourse.notebooks.sync import chosen, sync
 
@@ -73,7 +73,7 @@ def grade(course: Course, unit: str, options: Options) -> int:
         If there is no such unit, or its exercise is not what its source
         notebook gives.
     """
-    from attncourse.grading import grade as engine
+    from attncourse.grading.running import grade as engine
 
     [stem] = chosen(course, [unit])
     require_fresh(course, [stem])
@@ -102,8 +102,8 @@ def lint(course: Course | None, unit: str) -> int:
     -------
     status : 0 if the tests can stay as they are, 1 if one must change.
     """
-    from attncourse.grading import lint as linter
-    from attncourse.grading.source import read_plan
+    from attncourse.grading.notebooks import lint as linter
+    from attncourse.grading.notebooks.source import read_plan
 
     if unit.endswith(".ipynb"):
         file = Path(unit)

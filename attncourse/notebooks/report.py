@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attncourse import questions
-from attncourse.grading import grade as engine
-from attncourse.grading.settings import Options
-from attncourse.grading.store import Store
+from attncourse.grading.keeping.store import Store
+from attncourse.grading.running import grade as engine
+from attncourse.grading.running.settings import Options
 from attncourse.notebooks.course import CLASSROOM, Course, CourseError, unit_of
 from attncourse.notebooks.engine import require_fresh, settings
 from attncourse.notebooks.release import written

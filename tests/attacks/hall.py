@@ -19,11 +19,13 @@ import nbformat
 from attacks import course
 from attacks.attack import Attack, filled, notebook
 
-from attncourse.grading import autograded, collecting, feedback, submission
-from attncourse.grading.judging import JudgeServer, grade_job
+from attncourse.grading.handed_in import collecting, submission
+from attncourse.grading.judging.judges import JudgeServer, grade_job
 from attncourse.grading.model import Job, Limits
-from attncourse.grading.sandbox import Sandbox
-from attncourse.grading.source import read_plan
+from attncourse.grading.notebooks.source import read_plan
+from attncourse.grading.pages import feedback
+from attncourse.grading.running import autograded
+from attncourse.grading.sandbox.owner import Sandbox
 
 LIMITS = Limits(
     cpu_s=0.7,

@@ -2,9 +2,9 @@
 
 import nbformat
 
-from attncourse.grading import submission
+from attncourse.grading.handed_in import submission
 from attncourse.grading.model import Job, Limits
-from attncourse.grading.source import read_plan
+from attncourse.grading.notebooks.source import read_plan
 
 LIMITS = Limits(cpu_s=1.0, wall_s=3.0, memory_bytes=1 << 28)
 SEED = "5eed" * 8

@@ -3,7 +3,7 @@
 import pytest
 
 from attncourse.grading.inside import isolate
-from attncourse.grading.sandbox import Sandbox
+from attncourse.grading.sandbox.owner import Sandbox
 
 
 def sandbox():

@@ -18,11 +18,12 @@ from attacks.secrets_ import leaks as found_in
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
-from attncourse.grading import grade, plugin
-from attncourse.grading.folders import Folders
+from attncourse.grading import plugin
 from attncourse.grading.inside import isolate
-from attncourse.grading.settings import Options, Settings
-from attncourse.grading.store import Store
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.keeping.store import Store
+from attncourse.grading.running import grade
+from attncourse.grading.running.settings import Options, Settings
 
 HONEST = ("anna", "bela", "zoe")
 HOSTILE = {

@@ -5,7 +5,7 @@ import time
 import pytest
 from attacks import course, folders
 
-from attncourse.grading import collecting, submission
+from attncourse.grading.handed_in import collecting, submission
 
 SECRET = "CANARY-FILE-5d81"
 # However much a student hands in.

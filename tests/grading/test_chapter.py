@@ -9,13 +9,14 @@ import pytest
 from grading.judge_notebooks import answer, check, hidden, notebook, solved
 from prose import BOOK
 
-from attncourse.grading import seeds, submission
+from attncourse.grading.handed_in import submission
 from attncourse.grading.inside import isolate
-from attncourse.grading.judging import JudgeServer, grade_job
+from attncourse.grading.judging.judges import JudgeServer, grade_job
+from attncourse.grading.keeping import seeds
 from attncourse.grading.model import Job
-from attncourse.grading.pages import LABELS
-from attncourse.grading.sandbox import Sandbox
-from attncourse.grading.source import read_plan
+from attncourse.grading.notebooks.source import read_plan
+from attncourse.grading.pages.frame import LABELS
+from attncourse.grading.sandbox.owner import Sandbox
 
 TEXT = (BOOK / "grading.md").read_text("utf-8")
 HELD = isolate.available()

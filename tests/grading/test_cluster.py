@@ -10,11 +10,11 @@ import pytest
 from dask_cluster import Dask
 from engine_samples import children, plan, setup, task
 
-from attncourse.grading.engine import Grader
 from attncourse.grading.model import GradingError
+from attncourse.grading.running.engine import Grader
 
 pytest.importorskip("distributed", reason="needs the extra `dask`")
-from attncourse.grading import cluster
+from attncourse.grading.running import cluster
 
 PLANS = {"p": plan()}
 TESTS = str(Path(__file__).parents[1])

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from engine_samples import answer, hand_in, source
 
-from attncourse.grading import courses, grade
+from attncourse.grading.keeping.store import Store
 from attncourse.grading.model import GradingError
-from attncourse.grading.settings import Options
-from attncourse.grading.store import Store
+from attncourse.grading.running import courses, grade
+from attncourse.grading.running.settings import Options
 
 CONFIG = """
 c = get_config()

@@ -19,10 +19,11 @@ import sqlalchemy
 from engine_samples import answer, children, contents, hand_in, settings
 from engine_standins import Standin
 
-from attncourse.grading import grade, pending, runlog
-from attncourse.grading.folders import Folders
-from attncourse.grading.settings import Options
-from attncourse.grading.store import Store
+from attncourse.grading.keeping import runlog
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.keeping.store import Store
+from attncourse.grading.running import grade, pending
+from attncourse.grading.running.settings import Options
 
 TESTS = str(Path(__file__).parents[1])
 RIGHT = {"ada": 5.0, "bao": 2.0}
@@ -222,8 +223,8 @@ PROGRAM = """
 import io, sys
 from pathlib import Path
 from engine_samples import settings
-from attncourse.grading import grade
-from attncourse.grading.settings import Options
+from attncourse.grading.running import grade
+from attncourse.grading.running.settings import Options
 sys.exit(grade.run(settings(Path(sys.argv[1])), Options(workers=2)))
 """
 

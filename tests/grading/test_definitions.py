@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attncourse.grading.definitions import definitions
+from attncourse.grading.notebooks.definitions import definitions
 
 PARTS = {
     "x = 1": "x = 1",

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from engine_samples import children, plan, setup, task
 
-from attncourse.grading import workers
-from attncourse.grading.collecting import Submitted
-from attncourse.grading.content import (
+from attncourse.grading.handed_in.collecting import Submitted
+from attncourse.grading.model import GradingError, Plan
+from attncourse.grading.running import workers
+from attncourse.grading.running.content import (
     environment_key,
     plan_key,
     submission_key,
 )
-from attncourse.grading.engine import Grader
-from attncourse.grading.model import GradingError, Plan
-from attncourse.grading.tasks import Marked, Task
+from attncourse.grading.running.engine import Grader
+from attncourse.grading.running.tasks import Marked, Task
 
 TESTS = str(Path(__file__).parents[1])
 PLANS = {"p": plan()}

@@ -6,9 +6,9 @@ import io
 import pytest
 from grading.class_samples import klass
 
-from attncourse.grading import exports
-from attncourse.grading.exports import Grade
 from attncourse.grading.model import GradingError
+from attncourse.grading.pages import exports
+from attncourse.grading.pages.exports import Grade
 
 ROWS = (
     Grade(

@@ -9,11 +9,11 @@ from grading import page_samples as samples
 from grading.page_texts import QUESTIONS
 from grading.page_words import Words
 
-from attncourse.grading import feedback
 from attncourse.grading.classdata import Manual
 from attncourse.grading.model import VERDICTS, Judged, Outcome, Script, Step
-from attncourse.grading.pages import LABELS
-from attncourse.grading.sentences import MEANINGS
+from attncourse.grading.pages import feedback
+from attncourse.grading.pages.frame import LABELS
+from attncourse.grading.pages.sentences import MEANINGS
 
 
 def made(form, outcome=None, notebook=None, **more):

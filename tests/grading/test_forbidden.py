@@ -16,8 +16,8 @@ from made_notebooks import (
     script,
 )
 
-from attncourse.grading import forbidden
-from attncourse.grading.source import read_plan
+from attncourse.grading.handed_in import forbidden
+from attncourse.grading.notebooks.source import read_plan
 
 
 def asked(*forbids, **more):

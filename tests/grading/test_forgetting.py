@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attncourse.grading import forgetting
+from attncourse.grading.judging import forgetting
 
 STUDENT = """
 import numpy

@@ -19,10 +19,11 @@ from engine_samples import (
 )
 from nbgrader.api import Gradebook
 
-from attncourse.grading import grade, runlog
-from attncourse.grading.folders import Folders
-from attncourse.grading.settings import Options
-from attncourse.grading.store import Store
+from attncourse.grading.keeping import runlog
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.keeping.store import Store
+from attncourse.grading.running import grade
+from attncourse.grading.running.settings import Options
 
 TESTS = str(Path(__file__).parents[1])
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from attncourse.grading.holding import held_folder, remove_abandoned
-from attncourse.grading.judging import JudgeServer
+from attncourse.grading.judging.judges import JudgeServer
 from attncourse.grading.model import GradingError
+from attncourse.grading.sandbox.holding import held_folder, remove_abandoned
 
 HOLDER = """
 import time
-from attncourse.grading.holding import held_folder
+from attncourse.grading.sandbox.holding import held_folder
 folder, lock = held_folder("held-")
 (folder / "work").mkdir()
 (folder / "work" / "file").write_bytes(b"1")

@@ -10,12 +10,13 @@ from grading import judge_notebooks as nb
 from grading import judge_servers
 
 from attncourse.checking.result import VERDICT_MIME
-from attncourse.grading import publishing, substitutes, syntax
-from attncourse.grading.child import Child
 from attncourse.grading.inside.shell import Shell
-from attncourse.grading.judge import judge
+from attncourse.grading.judging import publishing, substitutes
+from attncourse.grading.judging.judge import judge
+from attncourse.grading.judging.session import Session
 from attncourse.grading.model import Judged, Limits
-from attncourse.grading.session import Session
+from attncourse.grading.notebooks import syntax
+from attncourse.grading.sandbox.child import Child
 
 MEAN = nb.answer(
     "def mean(x):\n    ### BEGIN SOLUTION\n    return sum(x) / len(x)\n"

@@ -14,7 +14,7 @@ from grading import judge_notebooks as nb
 from grading import judge_servers
 
 from attncourse.grading.inside import isolate
-from attncourse.grading.judging import JudgeServer, grade_job
+from attncourse.grading.judging.judges import JudgeServer, grade_job
 from attncourse.grading.model import GradingError, Outcome
 
 ANSWERS = [
@@ -80,7 +80,7 @@ def test_a_judge_that_dies_costs_the_question_it_was_at(
 
 
 def test_a_judge_that_hangs_is_ended(sandbox, judges, monkeypatch):
-    monkeypatch.setattr("attncourse.grading.judging.RUNS", 0.06)
+    monkeypatch.setattr("attncourse.grading.judging.judges.RUNS", 0.06)
     hanging = "import time\ntwo()\ntime.sleep(600)"
     outcome = grade_job(course(hanging), sandbox, judges)
     assert verdicts(outcome) == ["pass", "timeout", "pass"]
@@ -187,7 +187,7 @@ def test_a_module_that_cannot_be_imported_is_said_at_the_start():
 
 def test_nothing_is_left_behind():
     code = (
-        "from attncourse.grading.judging import JudgeServer\n"
+        "from attncourse.grading.judging.judges import JudgeServer\n"
         "with JudgeServer() as judges:\n"
         "    print(judges._process.pid)\n"
     )
@@ -203,7 +203,7 @@ def test_nothing_is_left_behind():
 def test_a_server_ends_with_its_owner():
     code = (
         "import os, signal\n"
-        "from attncourse.grading.judging import JudgeServer\n"
+        "from attncourse.grading.judging.judges import JudgeServer\n"
         "judges = JudgeServer()\n"
         "print(judges._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

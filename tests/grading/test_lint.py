@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from made_notebooks import AREA, PLAN, answer, code, graded, notebook
 
-from attncourse.grading.lint import check
-from attncourse.grading.lint_rules import RULES
-from attncourse.grading.source import read_plan
+from attncourse.grading.notebooks.lint import check
+from attncourse.grading.notebooks.lint_rules import RULES
+from attncourse.grading.notebooks.source import read_plan
 
 SOURCES = Path(__file__).parents[2] / "_build" / "source"
 STACK = """class Stack:

@@ -26,9 +26,9 @@ from made_notebooks import (
     told,
 )
 
+from attncourse.grading.handed_in.submission import match, read
 from attncourse.grading.model import Script
-from attncourse.grading.source import read_plan
-from attncourse.grading.submission import match, read
+from attncourse.grading.notebooks.source import read_plan
 
 USUAL = [
     "given setup",

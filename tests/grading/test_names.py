@@ -3,7 +3,7 @@
 import pytest
 from grading import judge_notebooks as nb
 
-from attncourse.grading import names
+from attncourse.grading.judging import names
 
 
 def students(*cells):

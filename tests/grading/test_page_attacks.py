@@ -8,11 +8,11 @@ from grading import page_samples as samples
 from grading.chromium import opened, visited
 from grading.page_words import Elements
 
-from attncourse.grading import feedback, markup, report
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
 from attncourse.grading.model import Judged, Outcome
-from attncourse.grading.pages import policy
-from attncourse.grading.safe import name
+from attncourse.grading.pages import feedback, markup, report
+from attncourse.grading.pages.frame import policy
+from attncourse.grading.pages.safe import name
 
 pytestmark = pytest.mark.browser
 OWN_ELEMENTS = """

@@ -8,11 +8,11 @@ import pytest
 from grading import page_samples as samples
 from grading.page_words import Words
 
-from attncourse.grading import feedback
-from attncourse.grading.listing import code
 from attncourse.grading.model import VERDICTS
-from attncourse.grading.pages import LABELS, MARKS
-from attncourse.grading.sentences import MEANINGS
+from attncourse.grading.pages import feedback
+from attncourse.grading.pages.frame import LABELS, MARKS
+from attncourse.grading.pages.listing import code
+from attncourse.grading.pages.sentences import MEANINGS
 
 
 def test_the_page_names_its_parts_for_a_reader():

@@ -7,7 +7,7 @@ import pytest
 from grading import page_payloads as payloads
 from grading.page_samples import png
 
-from attncourse.grading import drawings, pictures
+from attncourse.grading.pages import drawings, pictures
 
 URL = "http://127.0.0.1:9/v"
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from attncourse.grading import runlog
-from attncourse.grading.progress import Progress
+from attncourse.grading.keeping import runlog
+from attncourse.grading.running.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -12,10 +12,10 @@ import pytest
 from grading import judge_notebooks as nb
 from grading import judge_servers
 
-from attncourse.grading.child import Child
-from attncourse.grading.proxies import Proxy, ProxyError, vjp
-from attncourse.grading.raising import Stopped
-from attncourse.grading.session import Session
+from attncourse.grading.judging.proxies import Proxy, ProxyError, vjp
+from attncourse.grading.judging.raising import Stopped
+from attncourse.grading.judging.session import Session
+from attncourse.grading.sandbox.child import Child
 
 CODE = '''import numpy as np
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from attncourse.grading.inside import wire
 from attncourse.grading.model import Limits
-from attncourse.grading.replies import Budget, Called, called
-from attncourse.grading.shown import checked_outputs
+from attncourse.grading.sandbox.replies import Budget, Called, called
+from attncourse.grading.sandbox.shown import checked_outputs
 
 KNOWN = (
     *("output_type", "stream", "stdout", "text", "data", "metadata"),

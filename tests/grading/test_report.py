@@ -9,11 +9,11 @@ from grading import page_samples as samples
 from grading.class_samples import klass
 from grading.page_words import Words
 
-from attncourse.grading import report
-from attncourse.grading.charts import bins
 from attncourse.grading.classdata import ClassData, Manual, Row
 from attncourse.grading.model import Judged, Outcome
-from attncourse.grading.tally import tally
+from attncourse.grading.pages import report
+from attncourse.grading.pages.charts import bins
+from attncourse.grading.pages.tally import tally
 
 
 def one(student, verdict="fail", points=0.0, **more):

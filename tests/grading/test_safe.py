@@ -13,8 +13,8 @@ from grading.page_words import Elements
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attncourse.grading import markup, outputs, safe
-from attncourse.grading.sheets import sheet
+from attncourse.grading.pages import markup, outputs, safe
+from attncourse.grading.pages.sheets import sheet
 
 URL = "http://127.0.0.1:9/v"
 EVENT = re.compile(r"<[^<>]*\son\w+\s*=")

@@ -14,7 +14,7 @@ from confined import needs_isolation
 from attncourse.grading.inside import folders, pages
 from attncourse.grading.inside.wire import Handle, WireError
 from attncourse.grading.model import GradingError, Limits
-from attncourse.grading.sandbox import (
+from attncourse.grading.sandbox.owner import (
     Budget,
     CallbackRefused,
     Child,
@@ -808,7 +808,7 @@ def test_nothing_stays_behind_when_the_sandbox_is_closed():
 def test_the_server_ends_with_a_grader_that_is_killed():
     source = """
     import sys, time
-    from attncourse.grading.sandbox import Child, Limits, Sandbox
+    from attncourse.grading.sandbox.owner import Child, Limits, Sandbox
     sandbox = Sandbox()
     child = Child(sandbox.address, limits=Limits(), visible=True, seed=1)
     child.run("1", "cell 1")
@@ -835,7 +835,7 @@ def test_the_server_ends_with_a_grader_that_is_killed():
 
 
 def test_a_missing_layer_is_refused_unless_students_are_trusted(monkeypatch):
-    from attncourse.grading import sandbox as module
+    from attncourse.grading.sandbox import owner as module
 
     broken = module.BOOT.replace(
         "from inside import server",
@@ -853,7 +853,7 @@ def test_a_missing_layer_is_refused_unless_students_are_trusted(monkeypatch):
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch):
-    from attncourse.grading import sandbox as module
+    from attncourse.grading.sandbox import owner as module
 
     monkeypatch.setattr(module, "BOOT", "raise SystemExit('no luck')")
     with pytest.raises(GradingError, match="no luck"):

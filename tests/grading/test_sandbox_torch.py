@@ -2,7 +2,7 @@ import pytest
 from confined import needs_isolation
 
 from attncourse.grading.model import Limits
-from attncourse.grading.sandbox import Child, Sandbox
+from attncourse.grading.sandbox.owner import Child, Sandbox
 
 torch = pytest.importorskip("torch")
 pytestmark = needs_isolation

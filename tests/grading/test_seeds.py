@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from attncourse.grading import seeds
+from attncourse.grading.keeping import seeds
 from attncourse.grading.model import GradingError
 
 KEY = b"k" * 64

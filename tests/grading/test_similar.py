@@ -7,8 +7,8 @@ import time
 import pytest
 from made_notebooks import answer, graded, notebook
 
-from attncourse.grading.similar import LEAST_PIECES, pairs, pieces
-from attncourse.grading.source import read_plan
+from attncourse.grading.handed_in.similar import LEAST_PIECES, pairs, pieces
+from attncourse.grading.notebooks.source import read_plan
 
 SOLUTION = '''def walk(values):
     """Return something about the values."""

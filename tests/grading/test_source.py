@@ -23,9 +23,9 @@ from nbgrader.preprocessors import (
 )
 from traitlets.config import Config
 
-from attncourse.grading.delimiters import Delimiters
 from attncourse.grading.model import GradingError, Limits, Plan
-from attncourse.grading.source import read_plan, upgraded
+from attncourse.grading.notebooks.delimiters import Delimiters
+from attncourse.grading.notebooks.source import read_plan, upgraded
 
 FILES = Path(nbgrader.__file__).parent
 FOREIGN = sorted(

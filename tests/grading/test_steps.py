@@ -2,8 +2,8 @@
 
 from grading import judge_notebooks as nb
 
+from attncourse.grading.judging.steps import allowed
 from attncourse.grading.model import Limits, Step
-from attncourse.grading.steps import allowed
 
 TIGHT = Limits(cpu_s=2.0, wall_s=5.0, memory_bytes=1 << 28)
 

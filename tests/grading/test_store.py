@@ -26,9 +26,10 @@ from engine_samples import (
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.utils import compute_checksum, determine_grade
 
-from attncourse.grading import metadata, rules
-from attncourse.grading.files import Draft
+from attncourse.grading.keeping import rules
+from attncourse.grading.keeping.files import Draft
 from attncourse.grading.model import GradingError
+from attncourse.grading.notebooks import metadata
 
 
 @pytest.fixture
@@ -399,7 +400,7 @@ def test_a_draft_of_a_dead_grader_is_removed(tmp_path):
             sys.executable,
             "-c",
             "import os, sys; from pathlib import Path; "
-            "from attncourse.grading.files import Draft; "
+            "from attncourse.grading.keeping.files import Draft; "
             "Draft(Path(sys.argv[1]), b'half'); os._exit(0)",
             file,
         ],
@@ -434,8 +435,8 @@ def test_a_stamp_is_not_read_through_a_link(classroom):
 
 
 def test_a_notebook_keeps_the_students_cells_and_gets_back_what_they_lost():
-    from attncourse.grading import submission
-    from attncourse.grading.autograded import compose
+    from attncourse.grading.handed_in import submission
+    from attncourse.grading.running.autograded import compose
 
     torn = json.loads(notebook("def add(a, b):\n    return 12"))
     torn["cells"] = [

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from attncourse.grading.style import COLOURS, CSS, MEDIA
+from attncourse.grading.pages.style import COLOURS, CSS, MEDIA
 
 TEXT = ("ink", "muted", "blue", "good", "part", "bad")
 CODE = ("keyword", "string", "comment", "number")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attncourse.grading import archives, collecting
+from attncourse.grading.handed_in import archives, collecting
+from attncourse.grading.handed_in.submission import find, read
 from attncourse.grading.model import GradingError
-from attncourse.grading.source import read_plan
-from attncourse.grading.submission import find, read
+from attncourse.grading.notebooks.source import read_plan
 
 PLAIN = {
     "cells": [

@@ -4,7 +4,12 @@ import time
 
 import pytest
 
-from attncourse.grading.syntax import look, look_at_all, tree, without_magics
+from attncourse.grading.notebooks.syntax import (
+    look,
+    look_at_all,
+    tree,
+    without_magics,
+)
 
 
 def test_the_names_that_a_cell_binds_are_told_apart():

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from engine_samples import children, notebook, plan, setup, task
 
-from attncourse.grading.engine import Grader
 from attncourse.grading.inside import isolate
 from attncourse.grading.model import Limits
+from attncourse.grading.running.engine import Grader
 
 ISOLATION = isolate.available()
 pytestmark = [
@@ -52,7 +52,7 @@ def handed_in(student, answer):
 
 
 def grader(workers):
-    marker = "attncourse.grading.marking:Marker"
+    marker = "attncourse.grading.running.marking:Marker"
     return Grader(replace(setup(), marker=marker), workers=workers)
 
 

@@ -17,12 +17,12 @@ import pytest
 from dask_cluster import Dask
 from engine_samples import children, contents, hand_in, notebook, settings
 
-from attncourse.grading import grade
-from attncourse.grading.folders import Folders
 from attncourse.grading.inside import isolate
+from attncourse.grading.keeping.folders import Folders
+from attncourse.grading.keeping.store import Store
 from attncourse.grading.model import Limits
-from attncourse.grading.settings import Options
-from attncourse.grading.store import Store
+from attncourse.grading.running import grade
+from attncourse.grading.running.settings import Options
 
 ISOLATION = isolate.available()
 pytestmark = pytest.mark.skipif(
@@ -44,7 +44,9 @@ CLASS = {
 
 def course(folder: Path):
     made = settings(folder)
-    setup = replace(made.setup, marker="attncourse.grading.marking:Marker")
+    setup = replace(
+        made.setup, marker="attncourse.grading.running.marking:Marker"
+    )
     limits = Limits(cpu_s=0.5, wall_s=2.0, memory_bytes=1 << 28)
     return replace(made, setup=setup, limits=limits)
 
@@ -144,8 +146,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from test_whole import course
-from attncourse.grading import grade
-from attncourse.grading.settings import Options
+from attncourse.grading.running import grade
+from attncourse.grading.running.settings import Options
 sys.exit(grade.run(course(Path(sys.argv[1])), Options(workers=2)))
 """
 

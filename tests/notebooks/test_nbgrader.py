@@ -13,7 +13,8 @@ from notebooks.cells import COURSE, synced
 
 from attncourse import questions
 from attncourse.checking import Question
-from attncourse.grading import plugin, seeds
+from attncourse.grading import plugin
+from attncourse.grading.keeping import seeds
 from attncourse.notebooks import report, sample, sync
 from attncourse.notebooks.course import CLASSROOM
 from attncourse.notebooks.release import written

@@ -1,0 +1,1 @@
+"""What students hand in: found, read, matched with what was asked."""

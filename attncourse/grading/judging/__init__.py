@@ -1,0 +1,1 @@
+"""One submission's verdicts: tests run out here, answers in there."""

@@ -1,0 +1,1 @@
+"""Notebooks, read: what an instructor asks, and any file at all."""

@@ -1,0 +1,1 @@
+"""A class, graded: settings, workers, progress, what is pending."""
