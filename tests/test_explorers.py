@@ -1,0 +1,69 @@
+"""Explorers carry small, true data, and a figure for where nothing moves."""
+
+import re
+
+import pytest
+from prose import BOOK
+
+from attncourse import explorers
+from attncourse import figures as fig
+
+NAMES = explorers.names()
+SCRIPTS = BOOK / "_explorers"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_data_fit_a_page_and_are_the_same_each_time(name):
+    module = explorers.load(name)
+    text = explorers.as_json(module.data())
+    assert text == explorers.as_json(module.data())
+    assert "</" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_nothing_moves_a_figure_with_words_stands(name):
+    module = explorers.load(name)
+    html = fig.figure_html(module.fallback(), alt=module.ALT)
+    assert html.startswith('<figure class="course-figure"><svg')
+    assert len(module.ALT.split()) > 20
+    assert 3 <= len(module.TITLE.split()) <= 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_explorer_has_a_script_and_stands_in_one_chapter(name):
+    script = (SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
+    assert f'define("{name}"' in script
+    used = [
+        page.name
+        for page in BOOK.glob("*.md")
+        if re.search(rf"\{{explorer\}} {name}$", page.read_text(), re.M)
+    ]
+    assert len(used) == 1
+
+
+def test_an_unknown_explorer_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match=r"must be one of .*temperature.*got"):
+        explorers.load("weather")
+
+
+def test_data_that_no_page_can_carry_are_refused():
+    with pytest.raises(ValueError, match="must fit into 60000 bytes: got"):
+        explorers.as_json(["a" * 60_000])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        explorers.as_json([float("nan")])
+
+
+def test_scripts_reach_nothing_outside_their_folder():
+    for script in SCRIPTS.glob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        for source in re.findall(r"from \"(.+?)\"", text):
+            assert source.startswith("./"), script.name
+            assert (SCRIPTS / source).is_file(), (script.name, source)
+        assert not re.search(r"https?://(?!www\.w3\.org/)", text), script.name
+        assert "eval(" not in text
+        assert not re.search(r"\bon\w+=\"", text), script.name
+
+
+def test_the_style_sheet_uses_only_the_colours_of_the_theme():
+    style = (SCRIPTS / "explorers.css").read_text(encoding="utf-8")
+    assert not re.search(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", style)
