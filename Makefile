@@ -74,7 +74,9 @@ $(READY): requirements.txt pyproject.toml
 
 BOOK_FILES := _config.yml $(shell find book -type f -not -name '*.pyc')
 CODE_FILES := $(shell find attncourse -type f -not -name '*.pyc' \
-	-not -path '*/notebooks/*' -not -name 'cli*.py')
+	-not -path '*/notebooks/*' -not -path '*/live/*' -not -name 'cli*.py')
+# What a reader's browser runs; no chapter does.
+LIVE_FILES := $(shell find attncourse/live -type f -not -name '*.pyc')
 
 # The library's pages tell which tests there are.
 TEST_FILES := $(shell find tests -name 'test_*.py')
@@ -87,7 +89,8 @@ _build/.code: $(READY) $(CODE_FILES)
 	@mkdir -p _build
 	@touch $@
 
-$(BOOK): $(READY) _build/.code $(BOOK_FILES) $(TEST_FILES)
+$(BOOK): $(READY) _build/.code $(BOOK_FILES) $(LIVE_FILES) \
+	$(TEST_FILES)
 	@$(call say,[2/4] Building the book (it computes every figure))
 	@jupyter-book build book --config _config.yml --path-output . \
 	-W --keep-going

@@ -13,7 +13,14 @@ from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).resolve().parents[2]
 # Parts of the package that no chapter runs.
-UNUSED = {"__main__.py", "cli.py", "cli_options.py", "explorers", "notebooks"}
+UNUSED = {
+    "__main__.py",
+    "cli.py",
+    "cli_options.py",
+    "explorers",
+    "live",
+    "notebooks",
+}
 LABEL = re.compile(r"^\((e\d\d)\)=\s*$", re.MULTILINE)
 TITLE = re.compile(r"\{admonition\}[^(\n]*\(E\d\d\)(?:: *(.+?))? *$", re.M)
 BODY = re.compile(r"\n\n?((?:[^:\n].*\n)+)")
