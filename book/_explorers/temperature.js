@@ -55,7 +55,11 @@ class Temperature extends Explorer {
   #box(key) {
     const { min, max, step } = this.data.score;
     return this.controls.number({
-      label: `Score of k${key + 1}`, min, max, step,
+      label: html(
+        "span", {},
+        html("span", { class: "explorer-hidden" }, "Score of "), `k${key + 1}`,
+      ),
+      min, max, step,
       get: (state) => state.scores[key],
       set: (value) => this.#score(key, value),
     });
