@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 from confined import needs_isolation
+from engine_samples import children
 
 from attncourse.grading.model import Limits
 from attncourse.grading.sandbox.owner import Child, Sandbox
@@ -117,3 +120,36 @@ def test_compiling_says_that_it_cannot_rather_than_hang(child):
     source = "torch.compile(lambda x: x + 1)(torch.ones(2))"
     ran = child.run(source, "cell 2", Limits(cpu_s=30, wall_s=60))
     assert ran.failed is None or ran.failed.line == 1
+
+
+def test_torch_is_there_at_once_and_learns_in_a_forked_child(sandbox, child):
+    ran = child.run(
+        "x = torch.randn(96, 96, requires_grad=True)\n"
+        "optimiser = torch.optim.Adam([x])\n"
+        "(x @ x.T / 96).softmax(-1).square().sum().backward()\n"
+        "before = x.detach().clone()\n"
+        "optimiser.step()\n"
+        "moved = bool((x != before).all())",
+        "cell 2",
+    )
+    assert ran.failed is None, ran.failed
+    assert child.fetch("moved") is True
+    # It would be a second or two for the import alone.
+    assert child.usage().cpu_s < 0.5
+
+
+def test_the_server_that_holds_torch_has_one_thread(sandbox):
+    # A thread that is not there after the fork would be waited for.
+    counts = [threads(pid) for pid in {sandbox._process.pid} | children()]
+    assert [each for each in counts if each is not None]
+    assert set(counts) <= {1, None}
+
+
+def threads(pid):
+    """Return how many threads a sandbox's server has; None for others."""
+    try:
+        if b"inside" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return None
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return None

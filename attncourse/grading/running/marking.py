@@ -22,13 +22,15 @@ from attncourse.grading.pages import feedback
 from attncourse.grading.running import autograded
 from attncourse.grading.running.tasks import Marked, Setup, Task
 from attncourse.grading.sandbox.owner import Sandbox
+from attncourse.grading.sandbox.servers import Servers
 
 
 class Marker:
     """Marks submissions one after the other, each in fresh processes."""
 
     def __init__(self, setup: Setup):
-        self.sandbox = Sandbox(
+        self.sandboxes = Servers(
+            setup.heavy,
             preload=setup.preload,
             stubs=setup.stubs,
             silent=setup.silent,
@@ -42,7 +44,7 @@ class Marker:
                 trust_students=setup.trust_students,
             )
         except BaseException:
-            self.sandbox.close()
+            self.sandboxes.close()
             raise
 
     def close(self) -> None:
@@ -50,7 +52,12 @@ class Marker:
         try:
             self.judges.close()
         finally:
-            self.sandbox.close()
+            self.sandboxes.close()
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that is there whatever notebooks import."""
+        return self.sandboxes.first
 
     def mark(self, task: Task, plan: Plan) -> Marked:
         """Return what came of a submission."""
@@ -72,7 +79,8 @@ class Marker:
             files=task.files,
             given_files=task.given_files,
         )
-        outcome = grade_job(job, self.sandbox, self.judges)
+        sandbox = self.sandboxes.fit(job)
+        outcome = grade_job(job, sandbox, self.judges)
         return finish(task, plan, read, script, outcome)
 
 

@@ -52,12 +52,13 @@ class Marked(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Setup(Plain):
-    """How a worker is set up; see `Sandbox` and `JudgeServer`.
+    """How a worker is set up; see `Sandbox`, `Servers` and `JudgeServer`.
 
     `marker` names the class that marks, as ``module:class``.
     """
 
     preload: tuple[str, ...] = ("numpy",)
+    heavy: tuple[str, ...] = ("torch", "matplotlib.pyplot")
     stubs: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
