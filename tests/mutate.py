@@ -1,9 +1,9 @@
-"""Run a test file against small mutations of one module.
+"""Run a test file against small mutations of the modules that it tests.
 
-``python tests/mutate.py MODULE TESTFILE [--only N/M]`` changes one sign,
+``python tests/mutate.py TESTFILE MODULE... [--only N/M]`` changes one sign,
 axis, constant or comparison at a time and expects the tests to fail. Each
 mutant lives in a forked child, so that imports are paid for once. Prints
-one JSON line per surviving mutant, then a line with the count.
+one JSON line per surviving mutant, then a line with the counts.
 """
 
 from __future__ import annotations
@@ -64,11 +64,13 @@ def places(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
                     yield node, "sign"
 
 
-def mutants(source: str) -> Iterator[tuple[str, str, ast.Module]]:
+def mutants(
+    source: str, first: int = 0, step: int = 1
+) -> Iterator[tuple[str, str, ast.Module]]:
     """Yield (statement before, statement after, mutated module)."""
     original = ast.parse(source)
     total = sum(1 for _ in places(original))
-    for index in range(total):
+    for index in range(first, total, step):
         tree = copy.deepcopy(original)
         node, kind = list(places(tree))[index]
         statement = _statement(tree, node)
@@ -119,8 +121,15 @@ def survives(module: str, tree: ast.Module, test_file: str) -> bool:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
+        import hypothesis
         import pytest
 
+        # That it fails is enough: the smallest example takes seconds.
+        phases = hypothesis.Phase.explicit, hypothesis.Phase.generate
+        hypothesis.settings.register_profile(
+            "mutants", phases=phases, database=None
+        )
+        hypothesis.settings.load_profile("mutants")
         # Modules that took functions from the original must be loaded anew.
         for name in [m for m in sys.modules if m.startswith("attncourse.")]:
             del sys.modules[name]
@@ -133,7 +142,7 @@ def survives(module: str, tree: ast.Module, test_file: str) -> bool:
         setattr(importlib.import_module(parent), name, mutated)
         # Hypothesis was imported before pytest could rewrite it.
         calm = ["-o", "filterwarnings=", "-p", "no:cacheprovider"]
-        code = pytest.main(["-x", "-q", *calm, test_file])
+        code = pytest.main(["-x", "-q", "--tb=no", *calm, test_file])
         os._exit(int(code))
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
@@ -142,8 +151,8 @@ def survives(module: str, tree: ast.Module, test_file: str) -> bool:
 def main() -> None:
     """Mutate, run, report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("module")
     parser.add_argument("test_file")
+    parser.add_argument("modules", nargs="+")
     parser.add_argument(
         "--only", default="0/1", help="N/M: each M-th mutant, from the N-th"
     )
@@ -153,16 +162,26 @@ def main() -> None:
     import pytest  # noqa: F401
     import torch  # noqa: F401
 
-    spec = importlib.util.find_spec(options.module)
-    with open(spec.origin, encoding="utf-8") as file:
-        source = file.read()
-    chosen = list(mutants(source))[first::step]
-    if survives(options.module, ast.parse(source), options.test_file) is False:
-        raise SystemExit("the tests must pass on the unchanged module")
-    for before, after, tree in chosen:
-        if survives(options.module, tree, options.test_file):
-            print(json.dumps({"before": before, "after": after}), flush=True)
-    print(json.dumps({"tried": len(chosen)}))
+    sources = {name: source_of(name) for name in options.modules}
+    unchanged = ast.parse(sources[options.modules[0]])
+    if not survives(options.modules[0], unchanged, options.test_file):
+        raise SystemExit("the tests must pass on the unchanged modules")
+    tried = dict.fromkeys(sources, 0)
+    for name, source in sources.items():
+        for before, after, tree in mutants(source, first, step):
+            tried[name] += 1
+            if survives(name, tree, options.test_file):
+                told = {"module": name, "before": before, "after": after}
+                print(json.dumps(told), flush=True)
+    print(json.dumps({"tried": tried}))
+
+
+def source_of(module: str) -> str:
+    """Return the text of a module, without importing it."""
+    with open(
+        importlib.util.find_spec(module).origin, encoding="utf-8"
+    ) as file:
+        return file.read()
 
 
 if __name__ == "__main__":

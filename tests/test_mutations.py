@@ -1,8 +1,8 @@
 """A sign, an axis or a constant changed in a reference is noticed.
 
 By default every STEP-th mutant of each module is tried, and all of them by
-`make test-all`. Mutants that change nothing that a caller can see are
-listed, with the reason.
+`make test-all`; one process tries those of a unit. Mutants that change
+nothing that a caller can see are listed, with the reason.
 """
 
 import json
@@ -16,11 +16,10 @@ import pytest
 from attncourse import reference
 
 TESTS = Path(__file__).parent
-# Each module with its unit: heads_parts belongs to heads.
-MODULES = [
-    (name, name.partition("_")[0])
-    for _, name, _ in pkgutil.iter_modules(reference.__path__)
-]
+REFERENCE = "attncourse.reference."
+MODULES = [name for _, name, _ in pkgutil.iter_modules(reference.__path__)]
+# heads_parts belongs to heads.
+UNITS = sorted({name.partition("_")[0] for name in MODULES})
 STEP = 17
 # Only calls of other modules: no sign, axis, constant or comparison.
 WITHOUT_PLACES = {"blocks_layers"}
@@ -134,14 +133,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
 }
 
 
-def survivors(module, unit, only):
-    """Return the unlisted mutants of a module that live on."""
+def survivors(unit, only):
+    """Return the unlisted mutants of a unit's modules that live on."""
+    modules = [name for name in MODULES if name.partition("_")[0] == unit]
     run = subprocess.run(
         [
             sys.executable,
             str(TESTS / "mutate.py"),
-            f"attncourse.reference.{module}",
             str(TESTS / "reference" / f"test_{unit}.py"),
+            *(REFERENCE + name for name in modules),
             "--only",
             only,
         ],
@@ -152,20 +152,25 @@ def survivors(module, unit, only):
     assert run.returncode == 0, run.stderr
     *found, last = map(json.loads, run.stdout.splitlines())
     # A mutator that finds nothing would let every test pass.
-    assert (last["tried"] == 0) == (module in WITHOUT_PLACES)
-    return [
-        each
-        for each in found
-        if (module, each["before"], each["after"]) not in EQUIVALENT
-    ]
+    assert last["tried"].keys() == {REFERENCE + name for name in modules}
+    for name in modules:
+        tried = last["tried"][REFERENCE + name]
+        assert (tried == 0) == (name in WITHOUT_PLACES), name
+    return [each for each in found if not equivalent(each)]
 
 
-@pytest.mark.parametrize(("module", "unit"), MODULES)
-def test_a_sample_of_mutants_dies(module, unit):
-    assert survivors(module, unit, f"0/{STEP}") == []
+def equivalent(mutant):
+    """Tell if a mutant is listed as one that changes nothing."""
+    module = mutant["module"].removeprefix(REFERENCE)
+    return (module, mutant["before"], mutant["after"]) in EQUIVALENT
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_sample_of_mutants_dies(unit):
+    assert survivors(unit, f"0/{STEP}") == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "unit"), MODULES)
-def test_every_mutant_dies(module, unit):
-    assert survivors(module, unit, "0/1") == []
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_mutant_dies(unit):
+    assert survivors(unit, "0/1") == []
