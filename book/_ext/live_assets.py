@@ -28,12 +28,7 @@ OURS = ROOT / "book" / "_live"
 # What `--lock` asks for. The editor's packages bring others along.
 EDITOR = {"codemirror": "6.0.2", "@codemirror/lang-python": "6.2.1"}
 NPM = {"pyodide": "0.25.1", "esbuild-wasm": "0.21.5"}
-PYPI = {"jupyterlite-xeus-python": "1.0.0", "wadler-lindig": "0.1.8"}
-# The course pins it already.
-PINNED = "jaxtyping"
-NOT_EDITOR = {*NPM, *PYPI, PINNED}
-# Pure Python that goes into the course's archive.
-BESIDE = (PINNED, "wadler-lindig")
+PYPI = {"jupyterlite-xeus-python": "1.0.0"}
 SCRIPTS = ("engine.js", "interpreter.js", "worker.js")
 # "0": build without live exercises. "required": fail where they cannot be.
 SWITCH = "ATTNCOURSE_LIVE"
@@ -59,11 +54,9 @@ def prepare(cache: Path = CACHE, lock: Path = LOCK) -> Path:
         live_pack.pyodide(files["pyodide"], made / "pyodide")
         wheel = live_pack.numpy(files["jupyterlite-xeus-python"])
         live_pack.put(wheel, made, "numpy")
-        editor = {n: f for n, f in files.items() if n not in NOT_EDITOR}
+        editor = {n: f for n, f in files.items() if n not in {*NPM, *PYPI}}
         bundler = files["esbuild-wasm"]
         live_pack.codemirror(editor, bundler, made / "codemirror.js")
-        for name in BESIDE:
-            shutil.copyfile(files[name], made / f"{name}.whl")
         # Another build may have been faster; its result is the same.
         with contextlib.suppress(OSError):
             made.replace(packed)
@@ -81,8 +74,7 @@ def deliver(packed: Path, to: Path) -> None:
     shutil.copyfile(packed / "codemirror.js", to / "codemirror.js")
     numpy = next(packed.glob("numpy-*.zip"))
     shutil.copyfile(numpy, to / numpy.name)
-    wheels = [packed / f"{name}.whl" for name in BESIDE]
-    course = live_pack.put(live_pack.course(wheels), to, "course")
+    course = live_pack.put(live_pack.course(), to, "course")
     live_pack.manifest(to, {"numpy": numpy.name, "course": course})
     for name in SCRIPTS:
         shutil.copyfile(OURS / name, to / name)
@@ -95,11 +87,10 @@ def lock_anew(path: Path = LOCK) -> list[Asset]:
     the version does not is a file that somebody replaced.
     """
     npm = {**NPM, **_with_dependencies(EDITOR)}
-    pypi = {**PYPI, PINNED: _pinned(PINNED)}
     assets = []
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside)
-        for source, wanted in (("npm", npm), ("pypi", pypi)):
+        for source, wanted in (("npm", npm), ("pypi", PYPI)):
             named = [Asset(n, v, source, "?", "") for n, v in wanted.items()]
             live_fetch.call(source, named, folder)
             for each in named:
@@ -139,15 +130,6 @@ def _with_dependencies(wanted: dict[str, str]) -> dict[str, str]:
         for path, each in found["packages"].items()
         if path
     }
-
-
-def _pinned(name: str) -> str:
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
-    return next(
-        line.partition("==")[2]
-        for line in lines
-        if line.startswith(f"{name}==")
-    )
 
 
 def available(app) -> bool:

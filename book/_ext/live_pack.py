@@ -21,12 +21,13 @@ from pathlib import Path, PurePosixPath
 from live_fetch import Unavailable, run
 
 ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = "python_stdlib.zip"
 PYODIDE = (
     "pyodide.js",
     "pyodide.asm.js",
     "pyodide.asm.wasm",
     "pyodide-lock.json",
-    "python_stdlib.zip",
+    LIBRARY,
 )
 # The package's layers that import only NumPy and jaxtyping.
 LAYERS = (
@@ -37,6 +38,7 @@ LAYERS = (
     "questions",
     "live",
 )
+STAND_IN = "attncourse/live/jaxtyping_stand_in.py"
 # CPython 3.11 writes the byte code that this Pyodide reads.
 MAGIC = (3495).to_bytes(2, "little") + b"\r\n"
 EPOCH = (2020, 1, 1, 0, 0, 0)
@@ -71,6 +73,16 @@ def pyodide(tarball: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as beside:
         unpack_npm(tarball, Path(beside))
         folder.mkdir(parents=True, exist_ok=True)
+        library = Path(beside, LIBRARY)
+        with zipfile.ZipFile(library) as archive:
+            files = {
+                name: archive.read(name)
+                for name in archive.namelist()
+                if not name.endswith("/")
+            }
+        library.write_bytes(
+            pack(compiled(files, keep_source=False, docs=False))
+        )
         for name in PYODIDE:
             shutil.copyfile(Path(beside, name), folder / name)
 
@@ -129,8 +141,11 @@ def _is_needed(path: str) -> bool:
     return not unused & set(parts) and "_tests.c" not in path
 
 
-def course(wheels: list[Path]) -> bytes:
-    """Return the package's layers for the browser, and what they import."""
+def course() -> bytes:
+    """Return the package's layers for the browser.
+
+    jaxtyping is represented by a stand-in that costs no time.
+    """
     files: dict[str, bytes] = {}
     package = ROOT / "attncourse"
     for layer in LAYERS:
@@ -138,19 +153,17 @@ def course(wheels: list[Path]) -> bytes:
         for file in sorted([path] if path.is_file() else path.rglob("*.py")):
             name = file.relative_to(ROOT).as_posix()
             files[name] = file.read_bytes()
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                if name.endswith((".py", "/METADATA")):
-                    files[name] = archive.read(name)
+    files["jaxtyping.py"] = files.pop(STAND_IN)
     return pack(compiled(files, keep_source=True))
 
 
-def compiled(files: dict[str, bytes], *, keep_source: bool) -> dict:
+def compiled(
+    files: dict[str, bytes], *, keep_source: bool, docs: bool = True
+) -> dict[str, bytes]:
     """Add byte code, where this Python writes what the browser's reads.
 
-    It spares the reader a second. Without it the sources are compiled
-    when they are imported.
+    It halves the time to a reader's first check. Without it the sources
+    are compiled when they are imported.
     """
     if importlib.util.MAGIC_NUMBER != MAGIC:
         return files
@@ -160,7 +173,8 @@ def compiled(files: dict[str, bytes], *, keep_source: bool) -> dict:
         if not name.endswith(".py"):
             out[name] = text
             continue
-        made = compile(text, f"/lib/{name}", "exec", dont_inherit=True)
+        level = 0 if docs else 2
+        made = compile(text, f"/lib/{name}", "exec", optimize=level)
         # Never compared with the source: both come out of one archive.
         data = code._code_to_hash_pyc(made, bytes(8), False)
         path = PurePosixPath(name)

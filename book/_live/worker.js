@@ -26,6 +26,13 @@
     "Function",
   ];
 
+  const KINDS = [
+    () => 0,
+    async () => 0,
+    function* () {},
+    async function* () {},
+  ];
+
   const SITE = "/lib/python3.11/site-packages";
 
   let answer = null;
@@ -64,7 +71,6 @@
   const start = async ({ files, archives }) => {
     const list = "pyodide-lock.json";
     files.set(list, withoutPackages(files.get(list)));
-    files.set("pyodide.asm.wasm.js", "");
     const takeBack = lend(files);
     runScript(files.get("pyodide.asm.js"));
     runScript(files.get("pyodide.js"));
@@ -87,16 +93,21 @@
 
   /** Close every way out, here and in Python. */
   const seal = (python) => {
+    python.unregisterJsModule("js");
+    python.unregisterJsModule("pyodide_js");
     python.runPython(
-      "import sys; sys.modules.update(js=None, pyodide_js=None)",
+      "import sys; sys.modules.pop('js', 0); sys.modules.pop('pyodide_js', 0)",
     );
-    const { postMessage } = self;
     for (const name of WAYS_OUT) {
       for (let at = self; at; at = Object.getPrototypeOf(at)) {
         delete at[name];
       }
     }
-    void postMessage;
+    // Any object leads to the functions that make code of text.
+    for (const one of KINDS) {
+      const kind = Object.getPrototypeOf(one);
+      Object.defineProperty(kind, "constructor", { value: undefined });
+    }
   };
 
   self.onmessage = async ({ data }) => {
