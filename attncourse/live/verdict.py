@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attncourse import questions
-from attncourse.checking.draw import as_html, lines
+from attncourse.checking.draw import lines
 from attncourse.checking.question import AnyQuestion, Misconception
 from attncourse.checking.result import Result
 from attncourse.live.output import Output
@@ -50,7 +50,6 @@ def as_verdict(result: Result, output: Output) -> dict[str, Any]:
         "output": output.text(),
         "cut": output.cut,
         "picture": result.picture,
-        "html": as_html(result, where=where),
     }
 
 

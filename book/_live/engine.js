@@ -7,6 +7,7 @@
  */
 
 import { Interpreter, Lost } from "./interpreter.js";
+import { harmless } from "./picture.js";
 
 /** How long one request may take, in milliseconds. */
 const LIMIT = 10_000;
@@ -68,8 +69,10 @@ export class Engine {
    * @param {string} source the reader's text
    * @returns {Promise<object>} a verdict; see `attncourse.live`
    */
-  check(questionId, source) {
-    return this.#queue({ what: "check", questionId, source }, (end) => end);
+  async check(questionId, source) {
+    const request = { what: "check", questionId, source };
+    const verdict = await this.#queue(request, (end) => end);
+    return { ...verdict, picture: harmless(verdict.picture) };
   }
 
   /**
@@ -184,7 +187,7 @@ const NAMES = { timeout: "TimeoutError", lost: "Lost", stopped: "Stopped" };
 const ending = (verdict, says) => ({
   ...{ verdict, says, points: 0, max_points: null, title: "", stages: [] },
   ...{ diagnosis: [], error: null, notes: [], said: [says], output: "" },
-  ...{ cut: false, picture: "", html: "" },
+  ...{ cut: false, picture: "" },
 });
 
 const timeout = (limit) =>

@@ -1,0 +1,31 @@
+/** Pictures that come out of the worker, where the reader's text ran. */
+
+const ALLOWED = {
+  svg: ["role", "aria-label", "width", "height", "viewBox"],
+  rect: ["x", "y", "width", "height", "fill", "stroke"],
+  text: ["x", "y", "font-size", "fill", "text-anchor"],
+};
+
+/**
+ * Return an SVG if it only draws, else nothing.
+ *
+ * Text that a reader was talked into pasting could send anything out of the
+ * worker; nothing of it may act in the page.
+ * @param {string} markup
+ * @returns {string}
+ */
+export function harmless(markup) {
+  if (!markup) {
+    return "";
+  }
+  const read = new DOMParser().parseFromString(markup, "image/svg+xml");
+  const all = [...read.querySelectorAll("*")];
+  return all.every(draws) ? markup : "";
+}
+
+function draws(element) {
+  return [...element.attributes].every(
+    ({ name }) =>
+      name === "xmlns" || ALLOWED[element.localName]?.includes(name),
+  ) && element.localName in ALLOWED;
+}
