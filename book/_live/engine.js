@@ -100,13 +100,15 @@ export class Engine {
   }
 
   async #begin() {
-    this.#tell("loading", 0);
+    let loading = true;
+    const told = (fraction) => loading && this.#tell("loading", fraction);
+    told(0);
     try {
-      this.#interpreter = await this.#start((fraction) =>
-        this.#tell("loading", fraction),
-      );
+      this.#interpreter = await this.#start(told);
+      loading = false;
       this.#tell("ready", 1);
     } catch (error) {
+      loading = false;
       this.#tell("failed", 0, error.message);
       throw error;
     } finally {

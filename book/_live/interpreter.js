@@ -24,8 +24,9 @@ export class Interpreter {
     fetched ??= files(told);
     try {
       const parts = await fetched;
-      const interpreter = new Interpreter();
-      await interpreter.#begin(parts);
+      const { worker, ...rest } = parts;
+      const interpreter = new Interpreter(worker);
+      await interpreter.#begin(rest);
       return interpreter;
     } catch (error) {
       fetched = null;
@@ -33,8 +34,9 @@ export class Interpreter {
     }
   }
 
-  constructor() {
-    this.#worker = new Worker(new URL("worker.js", HERE));
+  /** @param {string} script the address of the worker's script */
+  constructor(script) {
+    this.#worker = new Worker(script);
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -112,8 +114,14 @@ async function files(told) {
       ];
     }),
   );
+  // A worker of what the page holds needs the server no more.
+  const script = await (await get("worker.js", "no-cache")).blob();
   const { numpy, course } = listed;
-  return { archives: [numpy, course], files: new Map(parts) };
+  return {
+    worker: URL.createObjectURL(script),
+    archives: [numpy, course],
+    files: new Map(parts),
+  };
 }
 
 async function get(path, cache) {

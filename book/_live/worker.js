@@ -33,6 +33,9 @@
     async function* () {},
   ];
 
+  /** Files are asked for below an address that there cannot be. */
+  const NOWHERE = "https://files.invalid/";
+
   const SITE = "/lib/python3.11/site-packages";
 
   let answer = null;
@@ -85,7 +88,7 @@
     runScript(files.get("pyodide.js"));
     const silent = () => {};
     const python = await self.loadPyodide({
-      indexURL: "/",
+      indexURL: NOWHERE,
       stdin: () => null,
       stdout: silent,
       stderr: silent,

@@ -36,14 +36,27 @@ class Book(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def site(built_book):
+def serve():
+    """Return a function that serves a folder and returns its address."""
+    servers = []
+
+    def start(folder):
+        handler = partial(Book, directory=str(folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}{BELOW}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def site(built_book, serve):
     """Return the address below which the built book is served."""
-    handler = partial(Book, directory=str(built_book))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}{BELOW}"
-    server.shutdown()
-    server.server_close()
+    return serve(built_book)
 
 
 @pytest.fixture(scope="session")
