@@ -2,11 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from prose import BOOK
 
 from attncourse import explorers
 from attncourse import figures as fig
+from attncourse.figures import style
 
 NAMES = explorers.names()
 SCRIPTS = BOOK / "_explorers"
@@ -65,5 +68,19 @@ def test_scripts_reach_nothing_outside_their_folder():
 
 
 def test_the_style_sheet_uses_only_the_colours_of_the_theme():
-    style = (SCRIPTS / "explorers.css").read_text(encoding="utf-8")
-    assert not re.search(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", style)
+    sheet = (SCRIPTS / "explorers.css").read_text(encoding="utf-8")
+    assert not re.search(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", sheet)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["query", "key", "value", "output"])
+def test_ink_is_readable_on_the_deepest_shade_of_a_cell(name, theme):
+    script = (SCRIPTS / "draw.js").read_text(encoding="utf-8")
+    share = float(re.search(r"\((\d+) \* Math\.min", script)[1]) / 100
+    ground = {"light": style.PAGE_LIGHT, "dark": style.PAGE_DARK}[theme]
+    colour, paper = (
+        np.array(to_rgb(each))
+        for each in (getattr(fig.role(name), theme), ground)
+    )
+    shade = share * colour + (1 - share) * paper
+    assert fig.contrast(shade, getattr(fig.role("ink"), theme)) >= 4.5
