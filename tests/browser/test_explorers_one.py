@@ -199,6 +199,11 @@ def test_reading_links_a_word_its_row_and_what_it_mixes(page, site):
     page.mouse.move(2, 2)
     assert numbers(explorer)["over"] is None
     assert numbers(explorer)["query"] == start + 1
+    # What is chosen counts, wherever the mouse was left.
+    explorer.get_by_text("gave", exact=True).first.hover()
+    explorer.get_by_role("radio", name=token).focus()
+    page.keyboard.press("ArrowLeft")
+    assert numbers(explorer)["query"] == start
     # A cell is a pair; a press keeps it.
     box = tables.bounding_box()
     place = tables.locator("rect.grid").nth(6 * 1 + 2).bounding_box()
