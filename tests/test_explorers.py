@@ -67,8 +67,9 @@ def test_scripts_reach_nothing_outside_their_folder():
         assert not re.search(r"\bon\w+=\"", text), script.name
 
 
-def test_the_style_sheet_uses_only_the_colours_of_the_theme():
-    sheet = (SCRIPTS / "explorers.css").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", sorted(SCRIPTS.glob("*.css")))
+def test_a_style_sheet_uses_only_the_colours_of_the_theme(file):
+    sheet = file.read_text(encoding="utf-8")
     assert not re.search(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", sheet)
 
 

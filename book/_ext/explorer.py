@@ -7,7 +7,8 @@ How to write one, called NAME (words joined by underscores):
 2. `book/_explorers/NAME.js`: a class that extends `Explorer` of `base.js`
    with `initial`, `build`, `compute`, `draw` and `words`, then
    `define("NAME", TheClass)`. `base.js` explains each; `temperature.js` is
-   an example. Formulas go to `maths.js`, colours to `explorers.css`.
+   an example. Formulas go to `maths.js` or `NAME_maths.js`, colours to
+   `explorers.css` or `NAME.css`.
 3. In the chapter: ```` ```{explorer} NAME ````, and inside, as MyST, what
    to try and what to notice.
 4. A test that compares `element.numbers` with the package's reference.
@@ -105,13 +106,18 @@ def add_scripts(app, pagename, templatename, context, doctree) -> None:
     def address(file: str) -> str:
         return context["pathto"](f"{FOLDER}/{file}", 1)
 
-    style = f'<link rel="stylesheet" href="{address("explorers.css")}"/>'
+    own = [f"{name}.css" for name in names]
+    styles = [
+        f'<link rel="stylesheet" href="{address(file)}"/>'
+        for file in ["explorers.css", *own]
+        if (ASSETS / file).is_file()
+    ]
     scripts = [
         f'<script type="module" src="{address(name + ".js")}"></script>'
         for name in names
     ]
     before = context.get("metatags", "")
-    context["metatags"] = "\n".join([before, style, *scripts])
+    context["metatags"] = "\n".join([before, *styles, *scripts])
 
 
 def copy_assets(app, error) -> None:
