@@ -1,9 +1,12 @@
 """Explorers carry small, true data, and a figure for where nothing moves."""
 
+import importlib.util
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from docutils import nodes
 from matplotlib.colors import to_rgb
 from prose import BOOK
 
@@ -11,6 +14,11 @@ from attncourse import explorers
 from attncourse import figures as fig
 from attncourse.figures import style
 
+SPEC = importlib.util.spec_from_file_location(
+    "explorer_extension", BOOK / "_ext" / "explorer.py"
+)
+extension = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(extension)
 NAMES = explorers.names()
 SCRIPTS = BOOK / "_explorers"
 
@@ -85,3 +93,38 @@ def test_ink_is_readable_on_the_deepest_shade_of_a_cell(name, theme):
     )
     shade = share * colour + (1 - share) * paper
     assert fig.contrast(shade, getattr(fig.role("ink"), theme)) >= 4.5
+
+
+def node(name):
+    return extension.Explorer(
+        "", name=name, title="Less < more", data="{}", still="<figure/>"
+    )
+
+
+def test_an_explorer_becomes_an_element_of_its_own():
+    page = SimpleNamespace(body=[])
+    extension.visit(page, node("two_words"))
+    extension.depart(page, node("two_words"))
+    html = "".join(page.body)
+    assert html.startswith(
+        '<explore-two-words class="explorer" id="explorer-two-words"'
+    )
+    assert "Less &lt; more" in html
+    assert html.rstrip().endswith("</explore-two-words>")
+    for tag in ("p", "div", "script"):
+        assert html.count(f"<{tag} ") == html.count(f"</{tag}>")
+
+
+def test_only_a_page_with_an_explorer_loads_its_script():
+    def head(*names):
+        document = nodes.section("", *(node(name) for name in names))
+        context = {"metatags": "<meta/>", "pathto": lambda to, _: f"../{to}"}
+        extension.add_scripts(None, "page", "page.html", context, document)
+        return context["metatags"]
+
+    assert head() == "<meta/>"
+    twice = head("masks", "masks", "heads")
+    assert twice.startswith("<meta/>")
+    assert twice.count('src="../_explorers/masks.js"') == 1
+    assert twice.count("explorers.css") == 1
+    assert 'type="module" src="../_explorers/heads.js"' in twice

@@ -227,10 +227,15 @@ class Temperature extends Explorer {
       class: "small middle",
     });
     for (const { look, y: value } of lines) {
-      const points = this.numbers.curve.map((each) => [
-        x(each.temperature), y(Math.min(highest * 1.04, value(each))),
-      ]);
-      charts.add("path", { d: path(points), class: `line ${look}` });
+      // Where a curve leaves the chart it ends, and goes on where it returns.
+      const runs = [[]];
+      for (const each of this.numbers.curve) {
+        if (value(each) > highest * 1.04) runs.push([]);
+        else runs.at(-1).push([x(each.temperature), y(value(each))]);
+      }
+      charts.add("path", {
+        d: runs.map(path).join(""), class: `line ${look}`,
+      });
     }
     const now = x(this.state.temperature);
     charts.add("path", {
@@ -255,6 +260,8 @@ class Temperature extends Explorer {
       reacts = "saturated: no small change of a score moves the weights";
     } else if (jacobian < DEAF) {
       reacts = "so hot that scores hardly matter";
+    } else if (jacobian > 1) {
+      reacts = "the smallest difference of scores decides";
     }
     return `Temperature ${temperature}. ${who}. Entropy ${written(spread)} of `
       + `at most ${written(most)}. Size of the Jacobian `

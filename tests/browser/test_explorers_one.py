@@ -83,6 +83,8 @@ def test_temperature_follows_keyboard_mouse_and_printer(page, site):
     assert shown["scores"] == [2, 2, 0, -1]
     agree_with_the_reference(shown)
     assert shown["jacobian"] == pytest.approx(0.5 / temperature.COLDEST)
+    expect(summary).to_contain_text("k1 and k2 have the largest weight, 0.50")
+    expect(summary).to_contain_text("the smallest difference of scores")
     # Half a number, or one out of range, is not taken.
     box.fill("77")
     assert numbers(explorer)["scores"] == [2, 2, 0, -1]
