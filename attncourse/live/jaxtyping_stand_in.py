@@ -24,6 +24,6 @@ class Named:
 
 
 def __getattr__(name: str) -> type[Named]:
-    if name.startswith("_"):
-        raise AttributeError(name)
-    return Named
+    if name[:1].isupper():
+        return Named
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

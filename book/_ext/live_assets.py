@@ -60,6 +60,9 @@ def prepare(cache: Path = CACHE, lock: Path = LOCK) -> Path:
         # Another build may have been faster; its result is the same.
         with contextlib.suppress(OSError):
             made.replace(packed)
+    for old in cache.glob("packed-*"):
+        if old != packed:
+            shutil.rmtree(old, ignore_errors=True)
     return packed
 
 
@@ -146,7 +149,7 @@ def look(app) -> None:
     try:
         if wanted == "0":
             raise Unavailable(f"{SWITCH}=0 asks for a book without them")
-        app.live_assets = prepare()
+        app.live_assets = prepare(Path(app.config.live_assets_cache))
     except Unavailable as error:
         if wanted == "required":
             raise ExtensionError(
@@ -168,6 +171,7 @@ def bring(app, error) -> None:
 
 def setup(app):
     """Connect the extension."""
+    app.add_config_value("live_assets_cache", str(CACHE), "")
     app.connect("builder-inited", look)
     app.connect("build-finished", bring)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

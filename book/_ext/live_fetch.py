@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[1] / "_live" / "assets.lock.json"
-SOURCES = ("npm", "pypi")
+# Without a network, pip is the first to say so.
+SOURCES = ("pypi", "npm")
 PATIENCE = 300  # seconds for one call of npm or pip
 
 
@@ -113,11 +114,14 @@ def call(source: str, assets: list[Asset], folder: Path) -> None:
         if npm is None:
             raise Unavailable("npm, which comes with node, must be installed")
         names = [f"{each.name}@{each.version}" for each in assets]
-        run([npm, "pack", "--silent", *names], folder)
+        # Without a network it should not take minutes to say so.
+        once = ["--fetch-retries=1", "--fetch-retry-mintimeout=2000"]
+        run([npm, "pack", "--loglevel=error", *once, *names], folder)
         return
     names = [f"{each.name}=={each.version}" for each in assets]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    run([*pip, "--only-binary=:all:", "--dest", ".", *names], folder)
+    pip += ["--retries=1", "--only-binary=:all:", "--dest", "."]
+    run([*pip, *names], folder)
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -136,7 +140,16 @@ def run(command: list[str], folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{name} must run: got {error}") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        told = next((line for line in said if "rror" in line), "no reason")
-        raise Unavailable(f"{name} must succeed: got {told.strip()}")
+        raise Unavailable(f"{name} must succeed: got {reason(done.stderr)}")
     return done.stdout
+
+
+def reason(said: str) -> str:
+    """Return the line that tells best why npm or pip failed."""
+    lines = [
+        line.strip()
+        for line in said.splitlines()
+        if "rror" in line and "complete log" not in line
+    ]
+    told = [line for line in lines if "reason:" in line] or lines
+    return told[-1] if told else "no reason"
