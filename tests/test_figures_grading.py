@@ -6,7 +6,7 @@ import pytest
 
 from attncourse.figures import figure_html
 from attncourse.figures import grading as shown
-from attncourse.grading.model import VERDICTS, Limits
+from attncourse.grading.model import CELL_LIMITS, VERDICTS, Limits
 
 
 @pytest.fixture
@@ -28,7 +28,10 @@ def test_every_verdict_is_explained(page):
 def test_every_limit_is_told_with_its_default(page):
     shown.limits()
     assert shown.HOLDS.keys() == {each.name for each in fields(Limits)}
-    assert "<td>4 s</td>" in page[0]
+    times = "".join(
+        f"<td>{limits.wall_s:g} s</td>" for limits in (Limits(), CELL_LIMITS)
+    )
+    assert times in page[0]
     assert page[0].count("<tr>") == 1 + len(fields(Limits))
 
 

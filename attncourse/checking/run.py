@@ -100,13 +100,20 @@ def failure_of(error: BaseException, function: Callable) -> Failure:
     """Return a failure that tells only what may be told.
 
     A grader that runs the function in another process puts the line of
-    the student's code on the exception, as `student_line`.
+    the student's code on the exception, as `student_line`, and as
+    `student_builtin` the nearest built-in exception, where it had to raise
+    another one.
     """
     name = next(
         kind.__name__
         for kind in type(error).__mro__
         if getattr(builtins, kind.__name__, None) is kind
     )
+    own_kind = getattr(
+        builtins, str(getattr(error, "student_builtin", "")), None
+    )
+    if isinstance(own_kind, type) and issubclass(own_kind, BaseException):
+        name = own_kind.__name__
     code = getattr(function, "__code__", None)
     own = getattr(code, "co_filename", None)
     lines = [

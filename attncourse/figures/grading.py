@@ -14,7 +14,13 @@ from matplotlib.patches import FancyBboxPatch
 
 from attncourse.figures.page import Html, display
 from attncourse.figures.style import FAINT, INK, MUTED, new
-from attncourse.grading.model import VERDICTS, Limits, Plan, SourceCell
+from attncourse.grading.model import (
+    CELL_LIMITS,
+    VERDICTS,
+    Limits,
+    Plan,
+    SourceCell,
+)
 from attncourse.grading.notebooks import lint
 from attncourse.grading.pages.frame import LABELS, MARKS
 
@@ -32,10 +38,10 @@ WHEN = {
 }
 # What each limit is a limit of.
 HOLDS = {
-    "cpu_s": "processor time of a cell, or of a test's calls together",
+    "cpu_s": "processor time",
     "wall_s": "the same on the wall, for an answer that waits",
     "memory_bytes": "memory of the process, beyond what it starts with",
-    "output_bytes": "what a cell prints and shows, or a test's calls together",
+    "output_bytes": "what is printed and shown",
     "reply_bytes": "one value that an answer returns",
     "file_bytes": "a file, and the folder where it has storage of its own",
     "threads": "threads of the process",
@@ -133,16 +139,16 @@ def verdicts() -> None:
 
 def limits() -> None:
     """Put the table of limits and their defaults on the page."""
-    usual = Limits()
     rows = [
         (
             f"`{each.name}`",
-            amount(each.name, getattr(usual, each.name)),
+            amount(each.name, getattr(Limits(), each.name)),
+            amount(each.name, getattr(CELL_LIMITS, each.name)),
             HOLDS[each.name],
         )
         for each in fields(Limits)
     ]
-    table(("Name", "Default", "It limits"), rows)
+    table(("Name", "A test's calls", "Any other cell", "It limits"), rows)
 
 
 def advice(answer: str, tests: Sequence[str]) -> None:

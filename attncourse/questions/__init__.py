@@ -13,10 +13,12 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attncourse.checking import judge
 from attncourse.checking.draw import as_html, as_text
+from attncourse.checking.leaning import leans_on
 from attncourse.checking.question import AnyQuestion, Audit, Prediction
 from attncourse.checking.result import VERDICT_MIME, Result
 
@@ -33,6 +35,11 @@ UNITS = (
 VISIBLE_KEY = "visible"
 # The environment variable in which the grader hands over a student's seed.
 SEED = "GRADING_SEED"
+PACKAGE = __name__.partition(".")[0]
+NOT_THERE = (
+    f"{PACKAGE} is not there when your notebook is graded: what your answer "
+    "calls of it, write yourself."
+)
 
 
 class NotYet(AssertionError):
@@ -128,6 +135,8 @@ def check(question_id: str, answer: Any) -> None:
     if execution == "autograde":
         return
     result = examine(question_id, answer, quiet=False)
+    if leans_on(answer, PACKAGE) and not _of_package(answer):
+        result = replace(result, notes=(*result.notes, NOT_THERE))
     _show(
         as_text(result, where=_places(result)),
         as_html(result, where=_places(result)),
@@ -172,6 +181,12 @@ def grade(
     result = examine(question_id, answer, key=key, **given)
     _publish(result.told(_places(result)))
     return float(result.points)
+
+
+def _of_package(answer: Any) -> bool:
+    """Tell whether an answer is the course's own, not a student's."""
+    home = str(getattr(answer, "__module__", ""))
+    return home.partition(".")[0] == PACKAGE
 
 
 def _places(result: Result) -> dict[str, str]:

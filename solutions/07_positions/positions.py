@@ -10,6 +10,8 @@
 # - Each exercise has a cell for your answer and a check below it. Run the check as often as you like; it
 #   tells you which part is not right yet, and often why.
 # - Your grade comes from other numbers of the same shapes, so an answer that is right is all you need.
+# - Write your answers yourself: the package `attncourse` is not there when your notebook is graded, and an answer
+#   that calls it fails then.
 #
 # Time: about 110 minutes.
 

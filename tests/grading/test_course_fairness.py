@@ -43,7 +43,7 @@ GROUPS = len(TRIED)
 
 @pytest.fixture(scope="module")
 def engine():
-    made = Engine("torch")
+    made = Engine()
     yield made
     made.close()
 
@@ -128,6 +128,7 @@ def test_right_answers_earn_all_points_and_wrong_ones_fail(
         where = answer.question, answer.name, judged
         if answer.name in LEANING:
             assert (judged.verdict, judged.error) == ("error", "RuntimeError")
+            assert "attncourse is not there" in judged.says, where
         elif answer.right and told["verdict"] == "pass":
             most = questions.load(answer.question).points
             full = judged.points == judged.max_points == most

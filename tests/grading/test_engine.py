@@ -81,6 +81,9 @@ def test_a_submission_that_no_worker_survives_is_kept_as_crashed(what):
     assert "no verdict on your work" in judged.says
     assert "lost this submission" in ada.outcome.flags[0]
     assert ada.notebook["cells"]
+    for page in ada.pages.values():
+        assert "Not graded yet" in page
+        assert "process" not in page.partition("<body")[2]
     assert len(said) == 2
     if what == "fail":
         assert "a bug of the grader's own" in said[0][1]

@@ -179,7 +179,8 @@ def test_data_in_place_of_a_function_is_called_that(run, hiding):
         judged = run(cells, {"mean": "mean = 3"}).questions[0]
         assert judged.points == 0.0
         assert judged.says == (
-            "mean must be a function or a class: it is data."
+            "mean must be a function or a class: it is something that cannot "
+            "be called."
         )
     judged = run(cells, {"mean": "def mean(x): return 3"}).questions[0]
     assert judged.verdict == "pass"
@@ -830,3 +831,34 @@ def test_what_a_call_did_before_it_raised_is_seen(ask):
         "assert (x, y) == ([7], [8])"
     )
     assert ask(answer, test).verdict == "pass"
+
+
+def test_what_an_answer_raises_is_told_by_its_own_name(run):
+    text = "from attncourse.checking import run, question\n"
+    text += "case = question.Case('one', ([1.0],))\n"
+    text += "came = run.call(mean, case)\n"
+    text += "assert came.failure.name == 'StopIteration'\n2.0"
+    cells = [MEAN, nb.check(nb.hidden(text), "mean-test")]
+    own = {"mean": "def mean(x):\n    return next(iter(()))"}
+    judged = run(cells, own).questions[0]
+    assert (judged.verdict, judged.points) == ("pass", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "called"),
+    [
+        ("class Box: pass\nmean = Box()", False),
+        ("mean = (x for x in [1])", False),
+        ("import numpy\nmean = numpy", False),
+        (
+            "class Box:\n    def __call__(self, x): return 7\nmean = Box()",
+            True,
+        ),
+        ("mean = print", True),
+    ],
+)
+def test_an_object_that_cannot_be_called_is_called_that(run, made, called):
+    cells = [MEAN, nb.check(nb.hidden("assert mean([2]) == 2"), "mean-test")]
+    judged = run(cells, {"mean": made}).questions[0]
+    assert judged.points == 0.0
+    assert ("cannot be called" in judged.says) is not called

@@ -45,6 +45,19 @@ def find(script: Script, plan: Plan) -> tuple[str, ...]:
     return tuple(flags)[:MOST_FLAGS]
 
 
+def answered_with(
+    script: Script, test: SourceCell
+) -> Iterator[tuple[str, int]]:
+    """Yield what a test's answers use of what it forbids, and the line."""
+    if not any(
+        each in step.source for step in script.steps for each in test.forbids
+    ):
+        return
+    for _, use in _Code(script).uses(test):
+        if offends(use.name, test.forbids):
+            yield use.name, use.line
+
+
 def offends(name: str, forbids: Iterable[str]) -> str | None:
     """Return what forbids a dotted name, or None.
 
@@ -95,30 +108,35 @@ class _Code:
 
     def faults(self, test: SourceCell) -> Iterator[str]:
         """Yield what one test's answers use and must not."""
-        seen: set[int] = set()
-        waiting: deque[tuple[Step, ast.AST]] = deque()
         for step, module in self.trees:
-            if step.grade_id not in test.answers:
-                continue
-            if module is not None:
-                waiting.append((step, module))
-            elif len(step.source) > 1000:
+            unseen = module is None and len(step.source) > 1000
+            if unseen and step.grade_id in test.answers:
                 yield (
                     f"{test.grade_id}: cell {_number(step)} could not be "
                     "looked through for what is forbidden"
                 )
+        for step, use in self.uses(test):
+            says = self._judged(use, test.forbids)
+            if says:
+                yield (
+                    f"{test.grade_id}: {says} (cell {_number(step)}, "
+                    f"line {use.line})"
+                )
+
+    def uses(self, test: SourceCell) -> Iterator[tuple[Step, Use]]:
+        """Yield what one test's answers use, and where."""
+        seen: set[int] = set()
+        waiting: deque[tuple[Step, ast.AST]] = deque()
+        for step, module in self.trees:
+            if step.grade_id in test.answers and module is not None:
+                waiting.append((step, module))
         while waiting:
             step, node = waiting.popleft()
             if id(node) in seen:
                 continue
             seen.add(id(node))
             for use in uses(node, self.aliases):
-                says = self._judged(use, test.forbids)
-                if says:
-                    yield (
-                        f"{test.grade_id}: {says} (cell {_number(step)}, "
-                        f"line {use.line})"
-                    )
+                yield step, use
                 waiting.extend(self.homes.get(use.name, ()))
 
     @staticmethod

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from attncourse.grading.judging.names import Needs
+from attncourse.grading.judging.proxies import can_be_called
 from attncourse.grading.judging.raising import Stopped, of_student
 from attncourse.grading.judging.session import Session
 from attncourse.grading.model import Limits, SourceCell, Step
@@ -173,12 +174,12 @@ class Bench:
         return tuple(missing)
 
     def _data(self, needs: Needs) -> list[str]:
-        """Return the student's names that stand for plain data."""
+        """Return the student's names that cannot be called."""
         names = self.shell.user_ns
         return [
             name
             for name in needs.fetched
-            if name in names and not callable(names[name])
+            if name in names and not can_be_called(names[name])
         ]
 
     def _has(self, name: str) -> bool:

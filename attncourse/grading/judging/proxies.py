@@ -216,6 +216,16 @@ def ref_of(proxy: Proxy) -> Ref:
     return proxy._proxy_ref
 
 
+def can_be_called(value: Any) -> bool:
+    """Tell whether it is sensible to call a value or what a proxy is for."""
+    if not isinstance(value, Proxy):
+        return callable(value)
+    ref = ref_of(value)
+    if ref.handle.kind != "object":
+        return ref.handle.kind != "module"
+    return ref.holder.describe(ref).signature is not None
+
+
 def vjp(
     function: Proxy,
     args: tuple,

@@ -114,7 +114,10 @@ def _found(
         found = _of_points(cell, hidden, told, answer)
     plain = [name for name in hidden.data if name in answer.functions]
     if plain and found.verdict in ("fail", "error"):
-        says = f"{plain[0]} must be a function or a class: it is data."
+        says = (
+            f"{plain[0]} must be a function or a class: it is something that "
+            "cannot be called."
+        )
         return replace(found, says=says)
     if answer.guilt is None:
         return found

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from attncourse.grading.classdata import Manual
-from attncourse.grading.handed_in import forbidden, submission
+from attncourse.grading.handed_in import forbidden, hints, submission
 from attncourse.grading.judging.judges import JudgeServer, grade_job
 from attncourse.grading.keeping import rules
 from attncourse.grading.model import (
@@ -29,6 +29,7 @@ class Marker:
     """Marks submissions one after the other, each in fresh processes."""
 
     def __init__(self, setup: Setup):
+        self.absent = setup.stubs
         self.sandboxes = Servers(
             setup.heavy,
             preload=setup.preload,
@@ -81,6 +82,7 @@ class Marker:
         )
         sandbox = self.sandboxes.fit(job)
         outcome = grade_job(job, sandbox, self.judges)
+        outcome = hints.explained(outcome, script, plan, absent=self.absent)
         return finish(task, plan, read, script, outcome)
 
 
@@ -172,4 +174,8 @@ def lost(task: Task, plan: Plan, why: str) -> Marked:
         made = finish(task, plan, read, submission.match(plan, read), outcome)
     except (GradingError, MemoryError, RecursionError):
         return Marked(problem=f"the grader lost this submission: {why}")
-    return replace(made, lost=True)
+    pages = {
+        ".html": feedback.not_yet(task.student, plan),
+        ".md": feedback.not_yet_markdown(task.student, plan),
+    }
+    return replace(made, pages=pages, lost=True)
