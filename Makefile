@@ -1,6 +1,8 @@
 # make            set up, build the book, check the notebooks, grade a class
 # make test       every check and test; make test-all adds the slow ones
 # make bench-gpu  test and time the kernels on an NVIDIA GPU
+# make pdf        the whole book as _build/attention.pdf
+# make screenshots  pictures of each kind of page, into _build/screenshots/
 # make serve      read the book at http://localhost:8000
 # make clean      remove what was built (.venv and classroom/ stay)
 
@@ -35,7 +37,8 @@ BRIEFLY := awk '/^Collecting/ {sub(/[^A-Za-z0-9._-].*/, "", $$2); \
 
 say = printf '\n\033[1m%s\033[0m\n' "$(1)"
 
-.PHONY: course book exercises class test test-all bench-gpu lint serve clean setup
+.PHONY: course book exercises class test test-all bench-gpu lint serve pdf \
+	screenshots clean setup
 
 course: book exercises class
 	@$(call say,Read the book with: make serve)
@@ -128,6 +131,15 @@ bench-gpu: $(READY)
 serve: $(BOOK)
 	@echo "The book is at http://localhost:$(PORT) (Ctrl-C ends this)"
 	@python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+# Both need Chromium, and say so where there is none.
+pdf: $(BOOK)
+	@$(call say,Printing the book (some minutes))
+	@python -m attncourse.bookmaking.pdf
+
+screenshots: $(BOOK)
+	@$(call say,Taking pictures of each kind of page)
+	@python -m attncourse.bookmaking.screenshots
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis \

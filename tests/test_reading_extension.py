@@ -91,7 +91,7 @@ PAGE = r"""<nav>menu</nav><article class="bd-article"><section id="top">
 <span class="math">\(\softmax(Q)\)</span>, a picture:</p>
 <svg role="img" aria-label="two bars"><path d="M0"/><text>k1</text></svg>
 <pre><span>attention_weights</span><span>(q)</span></pre>
-<script>let secret</script></section><p>Last words.</p>
+<script>let secret</script><h3>Exercise</h3></section><p>Last words.</p>
 <dl class="py function"><dt class="sig" id="a.b.mean">mean(x)</dt>
 <dd><p>Average.</p><dl class="field-list"><dt>x</dt><dd>a number</dd></dl>
 <p>More.</p></dd></dl><p>The end.</p></section></article>"""
@@ -115,6 +115,7 @@ def test_formulas_pictures_and_code_are_words_for_the_search(found):
     assert "attention_weights(q)" in found["one"].text
     assert "secret" not in found["one"].text
     assert "k1" not in found["one"].text
+    assert found["one"].text.endswith("Exercise")
 
 
 def test_a_function_is_a_place_of_its_own(found):

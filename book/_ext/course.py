@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Parts of the package that no chapter runs.
 UNUSED = {
     "__main__.py",
+    "bookmaking",
     "cli.py",
     "cli_options.py",
     "explorers",

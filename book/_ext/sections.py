@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 UNREAD = {"script", "style", "button", "nav", "template", "footer"}
+UNREAD_CLASSES = {"headerlink", "chapter-facts", "course-map"}
 DRAWING = re.compile(r"<svg\b[^>]*>.*?</svg>", re.DOTALL)
 WORDS = re.compile(r'aria-label="([^"]*)"')
 # A formula's command is its name: \softmax is found as softmax.
@@ -69,7 +70,7 @@ class Reader(HTMLParser):
     def kind(self, tag: str, values: dict) -> str:
         """Return what an element begins, and begin it."""
         classes = (values.get("class") or "").split()
-        if tag in UNREAD or "headerlink" in classes or self.quiet:
+        if tag in UNREAD or self.quiet or UNREAD_CLASSES & set(classes):
             self.quiet += 1
             return "quiet"
         if tag == "article" and "bd-article" in classes:
@@ -85,7 +86,9 @@ class Reader(HTMLParser):
         if "math" in classes and tag in ("span", "div"):
             self.math = []
             return "math"
-        if re.fullmatch(r"h[1-6]", tag) and self.inside:
+        # What an exercise in it is called is not the section's title.
+        named = self.inside and self.inside[-1].title
+        if re.fullmatch(r"h[1-6]", tag) and self.inside and not named:
             self.heading = True
             return "heading"
         if tag not in ("a", "b", "code", "em", "span", "strong", "sub", "sup"):

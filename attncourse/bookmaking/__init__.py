@@ -1,0 +1,1 @@
+"""What is made from the built book: one PDF, and pictures of its pages."""
