@@ -168,3 +168,92 @@ def test_a_comment_says_how_each_question_came_out():
     said = exports.comments(class_)
     assert set(said) == {row.student for row, _ in class_.graded()}
     assert "Masked weights and their totals: " in said["s001"]
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        "Student;ID;SIS User ID;SIS Login ID;Section;05_masks (731)",
+        "LastName;FirstName;ID;SIS User ID;SIS Login ID;Section;05_masks (731)",
+    ],
+)
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_every_form_in_which_canvas_exports_its_gradebook_is_read(heads, mark):
+    name = "Ång;Ada" if heads.startswith("Last") else "Ång, Ada"
+    people = [f"{name};11;4001;ada;Group 1;", "Points Possible;;;;;;18,0"]
+    text = "\n".join(
+        mark.join(f'"{each}"' for each in line.split(";"))
+        for line in (heads, *reversed(people))
+    )
+    sheet = exports.canvas(ROWS[:1], assignment="05_masks", roster=text)
+    head, _, *body = table(sheet)
+    assert head == [*exports.CANVAS, "05_masks (731)"]
+    assert body == [["Ång, Ada", "11", "4001", "ada", "Group 1", "8.5"]]
+
+
+def test_canvas_takes_its_columns_for_what_they_are():
+    # What its importer asks of the columns' places, and of every line.
+    rows = [
+        Grade(
+            student="s;1",
+            score=1234.5,
+            max_score=2000.0,
+            last_name='O"Hara, Jr.',
+            first_name="Ann;\nLee",
+            lms_user_id="a,b",
+        )
+    ]
+    sheet = exports.canvas(rows, assignment="Week; 1, again")
+    head, most, line = table(sheet)
+    assert "Student" in head[0]
+    assert "ID" in head[1]
+    assert head[2:5] == ["SIS User ID", "SIS Login ID", "Section"]
+    assert "Points Possible" in most[0]
+    assert len(head) == len(most) == len(line) == 6
+    assert len(sheet.text.splitlines()) == 3
+    assert line[2:4] == ["a,b", "s;1"]
+    # Two separators in a number would be a thousands' and a decimal one.
+    assert line[-1] == "1234.5"
+
+
+def read_as_moodle_does(text):
+    """Split a table as PHP does: a backslash keeps the quote after it."""
+    rows, cells, cell, inside, place = [], [], "", False, 0
+    while place < len(text):
+        sign, after = text[place], text[place + 1 : place + 2]
+        if inside and sign == "\\" and after:
+            cell += sign + after
+            place += 1
+        elif inside and sign == after == '"':
+            cell += sign
+            place += 1
+        elif sign == '"':
+            inside = not inside
+        elif not inside and sign in ",\n":
+            cells.append(cell)
+            cell = ""
+            if sign == "\n":
+                rows.append(cells)
+                cells = []
+        else:
+            cell += sign
+        place += 1
+    return rows
+
+
+def test_moodle_reads_every_row_whatever_a_comment_holds():
+    said = {"ada": 'a "b\\" c\\', "bo": "x, \n y; z\\"}
+    sheet = exports.moodle(ROWS, assignment='w\\"1\\', comments=said)
+    rows = read_as_moodle_does(sheet.text)
+    assert [len(row) for row in rows] == [3, 3, 3]
+    assert [row[0] for row in rows[1:]] == ["ada", "bo"]
+    assert [row[1] for row in rows[1:]] == ["8.5", "0"]
+
+
+def test_moodle_is_given_no_name_that_it_takes_for_none():
+    names = ("0", " ", "a\\", "Ada")
+    rows = [Grade(student=each, score=1.0, max_score=120.0) for each in names]
+    sheet = exports.moodle(rows, assignment="x")
+    assert [line[0] for line in table(sheet)[1:]] == ["Ada"]
+    assert any("small letters" in n and "Ada" in n for n in sheet.notes)
+    assert any("no grade above 100" in note for note in sheet.notes)

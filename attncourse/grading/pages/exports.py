@@ -29,6 +29,7 @@ MOODLE = {
     "idnumber": "ID number",
     "email": "Email address",
 }
+MOODLE_MOST = 100
 NBGRADER = (
     "assignment",
     "duedate",
@@ -155,9 +156,16 @@ def _roster(
     text: str, assignment: str
 ) -> tuple[str, dict[str, tuple[str, ...]]]:
     """Return the assignment's heading, and everybody by every id."""
-    lines = list(csv.reader(io.StringIO(text.lstrip("\ufeff"))))
+    text = text.lstrip("\ufeff")
+    first = text.partition("\n")[0]
+    # Canvas writes semicolons for who has a comma in numbers.
+    mark = ";" if first.count(";") > first.count(",") else ","
+    lines = list(csv.reader(io.StringIO(text), delimiter=mark))
     heads = [head.strip() for head in lines[0]] if lines else []
-    if not {"Student", "ID"} <= set(heads):
+    named = {"Student"} <= set(heads) or {"LastName", "FirstName"} <= set(
+        heads
+    )
+    if not named or "ID" not in heads:
         raise GradingError(
             "roster must be Canvas's export of its gradebook, with columns "
             f"Student and ID: got {', '.join(heads[:6]) or 'nothing'}"
@@ -167,8 +175,11 @@ def _roster(
     known: dict[str, tuple[str, ...]] = {}
     for line in lines[1:]:
         person = dict(zip(heads, line, strict=False))
-        if "Points Possible" in person.get("Student", ""):
+        if any("Points Possible" in value for value in line[:1]):
             continue
+        if "Student" not in heads:
+            parts = (person.get("LastName"), person.get("FirstName"))
+            person["Student"] = ", ".join(filter(None, parts))
         about = tuple(person.get(column, "") for column in CANVAS)
         for key in about[1:4]:
             if key:
@@ -201,11 +212,13 @@ def moodle(
         key = keys[row.student]
         if row.score is None:
             continue
-        if not key.strip() or twice[key] > 1 or safe.cell(key) != key:
+        # Moodle reads a "0" as no name, too.
+        nobody = key.strip() in ("", "0") or key.endswith("\\")
+        if nobody or twice[key] > 1 or safe.cell(key) != key:
             unknown.append(row.student)
             continue
         said = escape((comments or {}).get(row.student, ""), quote=False)
-        body.append((key, row.score, said))
+        body.append((key, row.score, _for_php(said)))
     if unknown:
         notes.append(
             f"Without a {MOODLE[by].lower()} of their own, left out: "
@@ -213,8 +226,27 @@ def moodle(
         )
     most = max((row.max_score for row in rows), default=0.0)
     notes.append(f"The grade item's maximum must be {number(most)}.")
-    header = (MOODLE[by], assignment, "Feedback comments")
+    if most > MOODLE_MOST:
+        notes.append(
+            f"Moodle takes no grade above {MOODLE_MOST}, unless its "
+            "administrator allows it."
+        )
+    capitals = [key for key, *_ in body if key != key.lower()]
+    if by == "username" and capitals:
+        notes.append(
+            "User names in Moodle are in small letters, and it stops at one "
+            f"that it does not know: {_names(capitals)}."
+        )
+    header = (MOODLE[by], _for_php(assignment), "Feedback comments")
     return Sheet(sheet(header, body), tuple(notes))
+
+
+def _for_php(text: str) -> str:
+    """Return text in which no backslash stands before a quotation mark.
+
+    Moodle's reader would take the mark for a part of the text.
+    """
+    return re.sub(r'\\(?="|\Z)', r"\\ ", text)
 
 
 def nbgrader(
