@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -42,13 +43,16 @@ def prepare(cache: Path = CACHE, lock: Path = LOCK) -> Path:
     Unavailable
         If something cannot be fetched; the text says what.
     """
-    assets = live_fetch.read_lock(lock)
-    files = live_fetch.fetch(assets, cache / "downloads")
     made_from = hashlib.sha256(lock.read_bytes())
     made_from.update(Path(live_pack.__file__).read_bytes())
+    made_from.update(importlib.util.MAGIC_NUMBER)
     packed = cache / f"packed-{made_from.hexdigest()[:16]}"
     if packed.is_dir():
         return packed
+    for tool in ("node", "npm"):
+        live_fetch.program(tool)
+    assets = live_fetch.read_lock(lock)
+    files = live_fetch.fetch(assets, cache / "downloads")
     with tempfile.TemporaryDirectory(dir=cache) as beside:
         made = Path(beside, "made")
         live_pack.pyodide(files["pyodide"], made / "pyodide")
@@ -117,9 +121,7 @@ def _file_of(asset: Asset, folder: Path) -> Path:
 
 def _with_dependencies(wanted: dict[str, str]) -> dict[str, str]:
     """Return npm's choice of versions for packages and all they need."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("npm, which comes with node, must be installed")
+    npm = live_fetch.program("npm")
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside)
         (folder / "package.json").write_text(

@@ -110,9 +110,7 @@ def _bring(source: str, assets: list[Asset], folder: Path) -> None:
 def call(source: str, assets: list[Asset], folder: Path) -> None:
     """Let npm or pip put the assets' files into `folder`."""
     if source == "npm":
-        npm = shutil.which("npm")
-        if npm is None:
-            raise Unavailable("npm, which comes with node, must be installed")
+        npm = program("npm")
         names = [f"{each.name}@{each.version}" for each in assets]
         # Without a network it should not take minutes to say so.
         once = ["--fetch-retries=1", "--fetch-retry-mintimeout=2000"]
@@ -124,9 +122,17 @@ def call(source: str, assets: list[Asset], folder: Path) -> None:
     run([*pip, *names], folder)
 
 
+def program(name: str) -> str:
+    """Return the path of a program, or say that it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        raise Unavailable(f"{name} must be installed: got none")
+    return found
+
+
 def run(command: list[str], folder: Path) -> str:
     """Run a command in `folder` and return its output, or say how it ended."""
-    name = Path(command[0]).name
+    name = "pip" if "pip" in command else Path(command[0]).name
     try:
         done = subprocess.run(
             command,
@@ -149,7 +155,7 @@ def reason(said: str) -> str:
     lines = [
         line.strip()
         for line in said.splitlines()
-        if "rror" in line and "complete log" not in line
+        if "error" in line.lower() and "complete log" not in line
     ]
     told = [line for line in lines if "reason:" in line] or lines
     return told[-1] if told else "no reason"

@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from live_fetch import Unavailable, run
+from live_fetch import program, run
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = "python_stdlib.zip"
@@ -89,9 +89,7 @@ def pyodide(tarball: Path, folder: Path) -> None:
 
 def codemirror(files: dict[str, Path], bundler: Path, to: Path) -> None:
     """Bundle the editor's packages into one module."""
-    node = shutil.which("node")
-    if node is None:
-        raise Unavailable("node must be installed")
+    node = program("node")
     with tempfile.TemporaryDirectory() as beside:
         here = Path(beside)
         for name, file in files.items():
