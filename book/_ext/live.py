@@ -28,6 +28,7 @@ from attncourse import questions
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "_live"
 LOG = logging.getLogger(__name__)
+TRY = ("Code to try your answer with", "The experiment, for Run")
 ONLY = "Write your answer in the unit's notebook, "
 
 
@@ -81,7 +82,7 @@ class Live(Course):
             box += code(asked.before, "live-scratch")
         box += code(asked.stub, "live-answer")
         if asked.tried:
-            tried = fold("", summary="Code to try your answer with")
+            tried = fold("", summary=TRY[asked.question.kind == "predict"])
             tried += code(asked.tried, "live-scratch")
             box += self.parsed(asked.words, "live-words")
             box += tried

@@ -64,6 +64,8 @@ function withCodeMirror(kit, host, options) {
         EditorView.contentAttributes.of({
           "aria-label": options.label,
           "aria-describedby": options.describedby,
+          // It can be focused anyway, but not every checker knows.
+          tabindex: "0",
         }),
         EditorView.updateListener.of((update) => {
           const gone = update.focusChanged && !update.view.hasFocus;

@@ -60,6 +60,14 @@ def site(built_book, serve):
 
 
 @pytest.fixture(scope="session")
+def live(site, built_book):
+    """Return the book's address, if exercises can be solved in its pages."""
+    if not (built_book / "_live" / "codemirror.js").is_file():
+        pytest.skip("live exercises need their files; the build says why")
+    return site
+
+
+@pytest.fixture(scope="session")
 def chromium():
     """Return a running Chromium, or skip and say why."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
