@@ -30,7 +30,13 @@ OURS = ROOT / "book" / "_live"
 EDITOR = {"codemirror": "6.0.2", "@codemirror/lang-python": "6.2.1"}
 NPM = {"pyodide": "0.25.1", "esbuild-wasm": "0.21.5"}
 PYPI = {"jupyterlite-xeus-python": "1.0.0"}
-SCRIPTS = ("engine.js", "interpreter.js", "picture.js", "worker.js")
+SCRIPTS = (
+    "confine.js",
+    "engine.js",
+    "interpreter.js",
+    "picture.js",
+    "worker.js",
+)
 # "0": build without live exercises. "required": fail where they cannot be.
 SWITCH = "ATTNCOURSE_LIVE"
 

@@ -1,5 +1,7 @@
 /** One Python in one worker, and the files that it is made of. */
 
+import { confined } from "./confine.js";
+
 const HERE = new URL("./", import.meta.url);
 const PATIENCE = 60_000;
 
@@ -24,8 +26,8 @@ export class Interpreter {
     fetched ??= files(told);
     try {
       const parts = await fetched;
-      const { worker, ...rest } = parts;
-      const interpreter = new Interpreter(worker);
+      const { script, ...rest } = parts;
+      const interpreter = new Interpreter(await confined(script));
       await interpreter.#begin(rest);
       return interpreter;
     } catch (error) {
@@ -34,9 +36,9 @@ export class Interpreter {
     }
   }
 
-  /** @param {string} script the address of the worker's script */
-  constructor(script) {
-    this.#worker = new Worker(script);
+  /** @param {Worker} worker */
+  constructor(worker) {
+    this.#worker = worker;
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -118,7 +120,7 @@ async function files(told) {
   const script = await (await get("worker.js", "no-cache")).blob();
   const { numpy, course } = listed;
   return {
-    worker: URL.createObjectURL(script),
+    script,
     archives: [numpy, course],
     files: new Map(parts),
   };

@@ -26,6 +26,28 @@ def attend(q, k, v):
 """
 # Breaks this Python's random numbers, and with them all of it.
 FATAL = "np.random.default_rng(0).negative_binomial(3, 0.5, 4)"
+# The same, past all that the worker itself has closed.
+PROBE = """
+const held = (promise) => promise.then(() => "out", () => "held");
+(async () => {
+  const text = () => new Function("return 1")();
+  postMessage([
+    await held(fetch(ADDRESS)),
+    await held(import(ADDRESS)),
+    await held((async () => importScripts(ADDRESS))()),
+    await held((async () => text())()),
+    await held(new Promise((open, fail) => {
+      const socket = new WebSocket(ADDRESS.replace("http", "ws"));
+      socket.onopen = open;
+      socket.onerror = fail;
+    })),
+  ]);
+})();
+"""
+POLICY = (
+    "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; "
+    "connect-src 'self'; worker-src blob:"
+)
 # What a reader was talked into pasting might try.
 WAYS_OUT = [
     "import js",
@@ -56,8 +78,10 @@ def engine_site(packed, tmp_path_factory, serve):
     """Return the address of an empty page with the engine beside it."""
     folder = tmp_path_factory.mktemp("engine")
     live_assets.deliver(packed, folder / "_live")
+    (folder / "_live" / "dom.js").write_text("export const here = true;")
     (folder / "index.html").write_text(
-        '<!doctype html><html lang="en"><link rel="icon" href="data:,">'
+        '<!doctype html><html lang="en"><meta http-equiv='
+        f'"Content-Security-Policy" content="{POLICY}">'
         "<title>An empty page</title><p>Nothing here."
     )
     return serve(folder)
@@ -172,6 +196,27 @@ def test_nothing_that_is_typed_leaves_the_page(page, engine_site):
     assert tab("check", "dense.attend", forged + UNSCALED)["picture"] == ""
     tab("run", "import time; time.sleep(0.2)", {})
     assert asked == []
+
+
+def test_the_browser_itself_keeps_the_worker_from_every_network(
+    page, engine_site
+):
+    page.goto(engine_site)
+    answered = []
+    page.context.on("response", lambda given: answered.append(given.url))
+    found = page.evaluate(
+        """async ([probe, address]) => {
+          const { confined } = await import("./_live/confine.js");
+          const text = probe.replaceAll("ADDRESS", JSON.stringify(address));
+          const worker = await confined(new Blob([text]));
+          return new Promise((resolve) => {
+            worker.onmessage = ({ data }) => resolve(data);
+          });
+        }""",
+        [PROBE, f"{engine_site}_live/dom.js"],
+    )
+    assert found == ["held"] * 5
+    assert [each for each in answered if "dom.js" in each] == []
 
 
 def test_an_engine_without_its_files_says_so(context, engine_site):
