@@ -44,6 +44,17 @@ function sizesOf({ tokens, width, heads, window }) {
   return { tokens, width, heads, window };
 }
 
+/** Return crossings of one line at one length as one: lines may lie together. */
+function gathered(crossings) {
+  const places = new Map();
+  for (const { cheaper, dearer, tokens } of crossings) {
+    const at = `${cheaper} ${tokens}`;
+    const found = places.get(at) ?? { cheaper, tokens, dearer: [] };
+    places.set(at, { ...found, dearer: [...found.dearer, dearer] });
+  }
+  return [...places.values()];
+}
+
 class Costs extends Explorer {
   #chart;
   #table;
@@ -261,10 +272,10 @@ class Costs extends Explorer {
       html("tr", {}, html("th", { scope: "row" }, this.#label(id)),
         html("td", {}, brief(now[id], this.#unit())),
         html("td", {}, `${(later[id] / now[id]).toFixed(2)} times as much`))));
-    this.#crossings.replaceChildren(...crossings.map(
+    this.#crossings.replaceChildren(...gathered(crossings).map(
       ({ cheaper, dearer, tokens }) => html("li", {},
         `From ${counted(tokens)} tokens on, “${this.#label(cheaper)}” lies `
-        + `below “${this.#label(dearer)}”.`)));
+        + `below ${dearer.map((id) => `“${this.#label(id)}”`).join(", ")}.`)));
   }
 
   words({ now, shown, crossings }) {

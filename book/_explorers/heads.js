@@ -174,11 +174,20 @@ class Heads extends Explorer {
   }
 
   words({ heads, dim, rows, most, parameters, stored }) {
-    const said = most.map((keys, head) => {
-      if (keys.length === rows[head].length) return `head ${head} all alike`;
-      const who = keys.map((key) => this.#name(key)).join(" and ");
-      return `head ${head} mostly ${who}`;
+    const said = [];
+    const even = [];
+    most.forEach((keys, head) => {
+      if (keys.length === rows[head].length) even.push(head);
+      else {
+        const who = keys.map((key) => this.#name(key)).join(" and ");
+        said.push(`head ${head} reads mostly ${who}`);
+      }
     });
+    if (even.length) {
+      said.push(even.length > 1
+        ? `heads ${even.join(", ")} read all alike`
+        : `head ${even[0]} reads all alike`);
+    }
     const times = heads > 1 ? `${heads} times those of one head` : "one matrix";
     return `For ${this.#name(this.state.query)}, ${said.join("; ")}. `
       + `${heads} × ${dim} has ${whole(parameters)} parameters, as has every `

@@ -17,6 +17,20 @@ const LEAST = 1e-3;
 const short = (value) =>
   value.toLocaleString("en-GB", { maximumSignificantDigits: 3 });
 
+/** Say how many of the pairs have gone round, the fastest first. */
+function repeating(round, pairs) {
+  if (round === 0) {
+    return "No pair has gone round between them, so each tells this distance "
+      + "from every smaller one.";
+  }
+  if (round === pairs) return "All pairs have gone round at least once.";
+  const who = round === 1
+    ? "Pair 0 has gone round at least once and repeats itself"
+    : `Pairs 0 ${round > 2 ? "to" : "and"} ${round - 1} have gone round at `
+      + "least once and repeat themselves";
+  return `${who}; the slower ones tell such distances apart.`;
+}
+
 class Rotary extends Explorer {
   #dials;
   #angles;
@@ -214,7 +228,13 @@ class Rotary extends Explorer {
       d: path([[left, y(TURN)], [right, y(TURN)]]), class: "line thin output",
     });
     drawing.text(left + 4, y(TURN) - 5, "one turn", { class: "small output" });
-    speeds.forEach((speed, pair) => this.#line(x, y, speed, pair, far));
+    // Names of lines that end close to one another stand apart.
+    let free = 0;
+    speeds.forEach((speed, pair) => {
+      const name = Math.max(free, y(FAR * speed) + 4);
+      free = name + 14;
+      this.#line(x, y, { speed, pair, far, name });
+    });
     if (far >= 1) {
       drawing.add("path", {
         d: path([[x(far), top], [x(far), bottom]]), class: "line thin ink",
@@ -222,7 +242,7 @@ class Rotary extends Explorer {
     }
   }
 
-  #line(x, y, speed, pair, far) {
+  #line(x, y, { speed, pair, far, name }) {
     const drawing = this.#angles;
     // The part of the line that lies in the chart.
     const from = Math.max(1, LEAST / speed);
@@ -231,7 +251,7 @@ class Rotary extends Explorer {
         d: path([[x(from), y(from * speed)], [x(FAR), y(FAR * speed)]]),
         class: `line ink ${DASHES[pair]}`,
       });
-      drawing.text(x(FAR) + 5, y(FAR * speed) + 4, `pair ${pair}`, {
+      drawing.text(x(FAR) + 5, name, `pair ${pair}`, {
         class: "small",
       });
     }
@@ -248,16 +268,7 @@ class Rotary extends Explorer {
       ? `Moved by ${shift}, every hand has turned and the score has not `
         + "changed: only the distance counts."
       : "Move both, and watch the score stay.";
-    const round = gone.filter((each) => each > 0).length;
-    const fast = [
-      "No pair has gone round between them, so each tells this distance from "
-        + "every smaller one.",
-      "Pair 0 has gone round at least once and repeats itself; the slower "
-        + "pairs tell such distances apart.",
-    ][round] ?? (round === gone.length
-      ? "All pairs have gone round at least once."
-      : `Pairs 0 to ${round - 1} have gone round at least once and repeat `
-        + "themselves; the slower ones tell such distances apart.");
+    const fast = repeating(gone.filter((each) => each > 0).length, gone.length);
     return `Query at ${at}, key at ${keyAt}: distance ${written(distance, 0)}, `
       + `score ${written(now, 3)}. ${moved} ${fast}`;
   }
