@@ -49,15 +49,17 @@ def calmly(*, quiet: bool) -> Iterator[None]:
     A warning costs nothing, and what a hidden case makes a function print
     must not reach anybody.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        stack.enter_context(np.errstate(all="ignore"))
-        if quiet:
-            sink = io.StringIO()
-            stack.enter_context(contextlib.redirect_stdout(sink))
-            stack.enter_context(contextlib.redirect_stderr(sink))
-        yield
+        if not quiet:
+            yield
+            return
+        sink = io.StringIO()
+        with (
+            contextlib.redirect_stdout(sink),
+            contextlib.redirect_stderr(sink),
+        ):
+            yield
 
 
 def call(function: Callable, case: Case, *, quiet: bool = True) -> Outcome:

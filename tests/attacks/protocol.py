@@ -37,7 +37,7 @@ def everywhere(data):
             pass
 
 def packed(value):
-    return tool(".wire").encode(value)
+    return tool(".arguments").pack(None, value).data
 """
 
 LOST = ("crashed", "timeout", "error", "fail", "partial")
@@ -83,10 +83,11 @@ if not hasattr(channel, "honest"):
 LYING = """
 import json
 channel = tool(".channel").Channel
-wire = tool(".wire")
+arguments = tool(".arguments")
+same = arguments.Arguments(None, b"N", [])
 
 def send(self, data, *given, **named):
-    message = wire.decode(data)
+    given_back, message = arguments.unpack(data, before=same)
     if isinstance(message, dict):
         for key in ("points", "verdict", "told", "passed", "error"):
             message[key] = 12.0
@@ -98,7 +99,7 @@ def send(self, data, *given, **named):
                 "metadata": {}, "data": {
                 "application/vnd.attncourse.verdict+json":
                 {"verdict": "pass", "points": 4.0}}}] * 3
-        data = wire.encode(message)
+        data, *_ = arguments.pack(given_back.value, message, before=same)
     sender(self, data, *given, **named)
 
 if not hasattr(channel, "honest"):
@@ -178,18 +179,19 @@ AMPLIFY = """
 channel = tool(".channel").Channel
 if not hasattr(channel, "honest"):
     channel.honest = channel.send
-    wire = tool(".wire")
+    arguments = tool(".arguments")
+    alike = arguments.Arguments(None, b"N", [])
     def send(self, data, *given, **named):
-        message = wire.decode(data)
+        args, message = arguments.unpack(data, before=alike)
         same = ["x" * 1000] * 30
         for _ in range(4):
             same = [same] * 30
         try:
             message["value"] = same
-            data = wire.encode(message)
+            data, *_ = arguments.pack(args.value, message, before=alike)
         except Exception:
             message["value"] = {k * (2 ** 61 - 1): None for k in range(60000)}
-            data = wire.encode(message)
+            data, *_ = arguments.pack(args.value, message, before=alike)
         channel.honest(self, data, *given, **named)
     channel.send = send
 """

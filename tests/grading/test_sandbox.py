@@ -556,21 +556,23 @@ import gc
 server = next(o for o in gc.get_objects() if type(o).__name__ == 'Server')
 """
 REPLIES = [
-    "3",
-    "{}",
-    "{'value': 1, 'outputs': 3}",
-    "{'value': 1, 'outputs': [{'output_type': 'script'}]}",
-    "{'value': 1, 'failed': 'no'}",
-    "{'value': 1, 'failed': {'name': 'E', 'builtin': 'print', 'message': ''}}",
-    "{'value': 1, 'args': 3}",
-    "{'value': 1, 'kwargs': 3}",
-    "{'callback': 'x', 'args': (), 'kwargs': {}}",
-    "{'callback': 1}",
-    "{'value': 1, 'gradients': 3}",
-    "{'value': 1, 'failed': {'name': 'E', 'builtin': 'KeyError'}}",
-    "{'value': 1, 'outputs': [{'output_type': server.serve}]}",
-    "{'unsendable': server.serve}",
-    "{'value': 1, 'cpu_s': 'x', 'failed': server.serve}",
+    "None, 3",
+    "None, {}",
+    "None, {'value': 1, 'outputs': 3}",
+    "None, {'value': 1, 'outputs': [{'output_type': 'script'}]}",
+    "None, {'value': 1, 'failed': 'no'}",
+    "None, {'failed': {'name': 'E', 'builtin': 'print', 'message': ''}}",
+    "3, {'value': 1}",
+    "(3, {}), {'value': 1}",
+    "((), 3), {'value': 1}",
+    "((), {}, 3), {'value': 1}",
+    "((), {}), {'callback': 'x'}",
+    "None, {'callback': 1}",
+    "None, {'value': 1, 'gradients': 3}",
+    "None, {'value': 1, 'failed': {'name': 'E', 'builtin': 'KeyError'}}",
+    "None, {'value': 1, 'outputs': [{'output_type': server.serve}]}",
+    "None, {'unsendable': server.serve}",
+    "None, {'value': 1, 'cpu_s': 'x', 'failed': server.serve}",
 ]
 
 
@@ -579,12 +581,12 @@ def test_a_forged_answer_that_is_none_ends_the_child(child, reply):
     source = (
         SERVER
         + f"""
-pack = type(server)._packed.__globals__["wire"].pack
-reply = {reply}
+pack = type(server)._packed.__globals__["pack"]
+given, reply = {reply}
 if isinstance(reply, dict):
     reply["number"] = server.number
-packed = pack(reply, handle=server.table.handle)
-server._packed = lambda reply: packed
+packed = pack(given, reply, handle=server.table.handle)
+server._packed = lambda reply, given, before: packed
 """
     )
     with pytest.raises(ChildLost, match="cannot be read"):
@@ -601,7 +603,7 @@ def test_names_that_are_none_end_the_child(child):
 def test_a_flood_of_callbacks_ends(child):
     source = """
 def f(g):
-    call = server._packed({'callback': 1, 'args': (), 'kwargs': {}})
+    call = server._packed({'callback': 1}, ((), {}))
     while True: server.channel.send(call.data)
 """
     f = defined(child, SERVER + source)
@@ -613,11 +615,11 @@ def f(g):
 
 
 ASIDE = """
-pack = type(server)._packed.__globals__["wire"].pack
+pack = type(server)._packed.__globals__["pack"]
 def f(x):
     if x:
         number = {number}
-        packed = pack({{'value': 7, 'number': number}})
+        packed = pack(None, {{'value': 7, 'number': number}})
         server.channel.send(packed.data)
         {more}
     return 5

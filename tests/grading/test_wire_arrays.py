@@ -206,8 +206,13 @@ def test_an_array_of_too_many_axes_does_not_cross():
 
 
 def message(code, head, shape, *rest):
-    parts = [b"\xa7\x01A", bytes((len(code),)), code, bytes(head)]
-    numbers = [n for n in (*shape, *rest) if isinstance(n, int)]
+    head = (
+        bytes(head)
+        + b"".join((n % 2**64).to_bytes(8, "little") for n in shape)
+        + code
+    )
+    parts = [b"\xa7\x01A", len(head).to_bytes(2, "little"), head]
+    numbers = [n for n in rest if isinstance(n, int)]
     raw = b"".join(part for part in rest if isinstance(part, bytes))
     parts += [(n % 2**64).to_bytes(8, "little") for n in numbers]
     return b"".join(parts) + raw

@@ -19,7 +19,8 @@ _HEAD = struct.Struct("<4sQ")
 _CHUNK = 1 << 16
 _LONGEST_WAIT_S = 3600.0
 # Never wait inside the kernel, and never die of a signal.
-_NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+_NOW = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
+_LOOK = _NOW | int(socket.MSG_PEEK)
 
 
 class ChannelError(Exception):
@@ -46,7 +47,8 @@ class Channel:
     """Sends and receives frames of at most `max_bytes` bytes.
 
     One thread uses it. `watch`, if given, is called about every `watch_s`
-    seconds while a frame is awaited or sent, and may raise.
+    seconds while a frame is awaited or sent, and may raise. Without one,
+    whoever waits for ever waits inside the kernel.
     """
 
     def __init__(
@@ -57,13 +59,15 @@ class Channel:
         watch: Callable[[], object] | None = None,
         watch_s: float = 0.05,
     ) -> None:
-        sock.setblocking(False)
+        sock.setblocking(True)
         self.sock = sock
         self.max_bytes = max_bytes
         self.watch = watch
         self.watch_s = watch_s
         self._next_watch = 0.0
         self._held = bytearray()
+        self._incoming = select.poll()
+        self._incoming.register(sock, select.POLLIN)
         self._half_sent = False
 
     def send(self, data: bytes, timeout_s: float | None = None) -> None:
@@ -89,14 +93,19 @@ class Channel:
         After `Late`, what came so far is kept, and one may wait again.
         """
         deadline = self._start(timeout_s)
+        if not self._held:
+            came = self._next(_CHUNK, deadline)
+            # A short frame comes in one piece, as a rule.
+            size = max(0, len(came) - _HEAD.size)
+            if came[: _HEAD.size] == _HEAD.pack(MAGIC, size):
+                self._check(size)
+                return came[_HEAD.size :]
+            self._held += came
         self._fill(_HEAD.size, deadline)
         magic, size = _HEAD.unpack_from(self._held)
         if magic != MAGIC:
             raise Garbled("a frame must start as one")
-        if size > self.max_bytes:
-            raise TooLong(
-                f"a frame holds at most {self.max_bytes} bytes: got {size}"
-            )
+        self._check(size)
         end = _HEAD.size + size
         self._fill(end, deadline)
         with memoryview(self._held) as held:
@@ -104,12 +113,24 @@ class Channel:
         del self._held[:end]
         return data
 
+    def _check(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise TooLong(
+                f"a frame holds at most {self.max_bytes} bytes: got {size}"
+            )
+
+    def held(self) -> bool:
+        """Tell whether more has come than was asked for."""
+        return bool(self._held)
+
     def waiting(self) -> bool:
         """Tell whether anything is there that was not received yet."""
         if self._held:
             return True
+        if not self._incoming.poll(0):
+            return False
         try:
-            return bool(self.sock.recv(1, _NOW | socket.MSG_PEEK))
+            return bool(self.sock.recv(1, _LOOK))
         except OSError:
             return False
 
@@ -137,38 +158,45 @@ class Channel:
         """Read until `count` bytes are held."""
         while len(self._held) < count:
             wanted = min(max(count - len(self._held), _CHUNK), 16 * _CHUNK)
+            self._held += self._next(wanted, deadline)
+            if len(self._held) < count:
+                self._look(deadline)
+
+    def _next(self, most: int, deadline: float) -> bytes:
+        """Return what comes next, at least a byte."""
+        patient = self.watch is None and deadline == math.inf
+        while True:
+            if not patient:
+                self._wait(self._incoming, deadline)
             try:
-                came = self.sock.recv(wanted, _NOW)
+                came = self.sock.recv(most, 0 if patient else _NOW)
             except BlockingIOError:
-                self._wait(select.POLLIN, deadline)
                 continue
             except OSError as error:
                 raise Closed(f"the other side has gone: {error}") from None
             if not came:
                 raise Closed("the other side has gone")
-            self._held += came
-            if len(self._held) < count:
-                self._look(deadline)
+            return came
 
     def _send_all(self, left: memoryview, deadline: float) -> None:
         while left:
             try:
                 left = left[self.sock.send(left, _NOW) :]
             except BlockingIOError:
-                self._wait(select.POLLOUT, deadline)
+                outgoing = select.poll()
+                outgoing.register(self.sock, select.POLLOUT)
+                self._wait(outgoing, deadline)
                 continue
             except OSError as error:
                 raise Closed(f"the other side has gone: {error}") from None
             if left:
                 self._look(deadline)
 
-    def _wait(self, event: int, deadline: float) -> None:
+    def _wait(self, ready: select.poll, deadline: float) -> None:
         """Wait until the socket is ready, with an eye on the clock."""
-        poll = select.poll()
-        poll.register(self.sock, event)
         while True:
             left = min(self._look(deadline), _LONGEST_WAIT_S)
-            if poll.poll(left * 1000 + 1):
+            if ready.poll(left * 1000 + 1):
                 return
 
     def _look(self, deadline: float) -> float:

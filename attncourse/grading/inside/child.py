@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import failure, wire
+from .arguments import Arguments, Packed, pack, unpack
 from .calm import calmly
 from .channel import Channel
 from .objects import Table, describe, is_data, kind
@@ -18,7 +19,8 @@ from .shell import Shell
 from .torches import gradients, parameters, state
 from .writing import written_back
 
-NEVER = 1 << 62
+# What the judge sends is to be trusted.
+ANY = wire.WireLimits(bytes=1 << 62, entries=1 << 62)
 DEPTH = 20  # calls within calls, between child and judge
 
 
@@ -44,7 +46,7 @@ class Server:
     def serve(self) -> None:
         """Answer until the judge hangs up."""
         while True:
-            self._answer(self._receive())
+            self._answer(*self._receive())
 
     # ---- requests
 
@@ -167,10 +169,10 @@ class Server:
         return lambda *args, **kwargs: getattr(target, method)(*args, **kwargs)
 
     def _call(self, request: dict, function: Callable) -> dict:
-        """Call, and return the value and the arguments as they are now."""
+        """Call, and return the value, or how it failed."""
         args = request.get("args", ())
         kwargs = request.get("kwargs", {})
-        reply: dict[str, Any] = {"args": args, "kwargs": kwargs}
+        reply: dict[str, Any] = {}
         with calmly(), self.shell.recording(self.output_bytes) as record:
             try:
                 reply["value"] = function(*args, **kwargs)
@@ -207,13 +209,14 @@ class Server:
             )
         if self.depth > DEPTH:
             raise RecursionError(f"{name} calls itself through {name}")
-        self._send({"callback": number, "args": args, "kwargs": kwargs})
+        given = args, kwargs
+        sent = self._send({"callback": number}, given)
         while True:
-            message = self._receive()
+            arguments, message = self._receive(sent)
             if "do" not in message:
                 break
-            self._answer(message)
-        came = message.get("args", ()), message.get("kwargs", {})
+            self._answer(arguments, message)
+        came: tuple[tuple, dict] = arguments.value or ((), {})
         value = written_back(
             message.get("value"), came, args, kwargs, lambda _: None
         )
@@ -224,49 +227,64 @@ class Server:
 
     # ---- messages
 
-    def _receive(self) -> dict:
-        return wire.decode(
+    def _receive(
+        self, before: Arguments | None = None
+    ) -> tuple[Arguments, dict]:
+        """Return what the judge sends: arguments, and what to do."""
+        return unpack(
             self.channel.receive(),
             resolve=self.table.resolve,
-            limits=wire.WireLimits(bytes=NEVER, entries=NEVER),
+            limits=ANY,
+            before=before,
         )
 
-    def _answer(self, request: dict) -> None:
+    def _answer(self, arguments: Arguments, request: dict) -> None:
         self.reply_bytes = request.get("reply_bytes", self.reply_bytes)
         self.output_bytes = request.get("output_bytes", self.output_bytes)
         self.depth += 1
         outer, self.number = self.number, request["number"]
+        given = arguments.value
+        if given is not None:
+            request["args"], request["kwargs"] = given
         try:
             reply = getattr(self, f"do_{request['do']}")(request)
         except Exception as error:
             reply = {"failed": failure.of(error, self.shell.cells)}
         with self.asking:  # not between another thread's question and answer
             self.depth -= 1
-            self._send(reply)
+            self._send(reply, given, arguments)
             self.number = outer
 
-    def _send(self, reply: dict) -> None:
+    def _send(
+        self, reply: dict, given: Any, before: Arguments | None = None
+    ) -> Arguments:
         """Send an answer, or say that it cannot be sent."""
         try:
-            packed = self._packed(reply)
+            packed = self._packed(reply, given, before)
             if packed.subclasses:
-                packed = self._packed(
-                    reply | {"subclasses": len(packed.subclasses)}
-                )
+                told = reply | {"subclasses": len(packed.subclasses)}
+                packed = self._packed(told, given, before)
         except (wire.WireError, MemoryError) as error:
             if "callback" in reply:
                 raise
             outputs = reply.get("outputs", [])
-            packed = self._packed(
-                {"unsendable": str(error), "outputs": outputs}
-            )
+            told = {"unsendable": str(error), "outputs": outputs}
+            packed = self._packed(told)
         self.channel.send(packed.data)
+        return packed.arguments
 
-    def _packed(self, reply: dict) -> wire.Encoded:
-        return wire.pack(
+    def _packed(
+        self,
+        reply: dict,
+        given: Any = None,
+        before: Arguments | None = None,
+    ) -> Packed:
+        return pack(
+            given,
             reply | {"number": self.number},
             handle=self.table.handle,
             limit=self.reply_bytes,
+            before=before,
         )
 
 

@@ -13,8 +13,7 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.inputtransformer2 import leading_empty_lines
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
-from traitlets import Any as AnyTrait
-from traitlets import Bool, Type
+from traitlets import Type
 from traitlets.config import Config
 
 from . import failure
@@ -38,9 +37,16 @@ class Hook(DisplayHook):
     shell: Any
 
     def quiet(self) -> bool:
-        """Tell whether the cell ends in a semicolon."""
-        entered = self.shell.history_manager.input_hist_parsed[-1:]
-        return ";" in "".join(entered) and super().quiet()
+        """Tell whether the cell ends in a semicolon.
+
+        Reading a whole cell for that takes longer than running most: it is
+        done where nothing but comments follows the last one.
+        """
+        entered = "".join(self.shell.history_manager.input_hist_parsed[-1:])
+        _, found, rest = entered.rpartition(";")
+        after = [line.strip() for line in rest.splitlines()]
+        bare = all(not line or line.startswith("#") for line in after)
+        return bool(found) and bare and super().quiet()
 
     def write_output_prompt(self) -> None:
         """Show no prompt."""
@@ -109,11 +115,11 @@ class Interactive(InteractiveShell):
     displayhook_class = Type(Hook)
     display_pub_class = Type(Publisher)
     compile: Any
-    record = AnyTrait()
-    hidden = Bool(False)
+    record: Outputs
+    hidden = False
     # Plain Python of the instructor's, by its source.
     known: dict[str, tuple[str, ast.AST]] = {}  # noqa: RUF012 - the process's
-    own_syntax = AnyTrait()
+    own_syntax: list[Any] = []  # noqa: RUF012
 
     @classmethod
     def make(cls) -> Interactive:
@@ -127,7 +133,8 @@ class Interactive(InteractiveShell):
         settings.Completer.use_jedi = False
         settings.StoreMagics.autorestore = False
         before = sys.modules["__main__"]
-        shell = cls.instance(config=settings, record=Outputs(0))
+        cls.record = Outputs(0)  # until there is a cell
+        shell = cls.instance(config=settings)
         sys.modules["__main__"] = before
         cleaning = shell.input_transformer_manager.cleanup_transforms
         cleaning[:] = [

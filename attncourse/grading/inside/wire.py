@@ -59,17 +59,47 @@ def pack(
     sent instead, or raises `WireError`. So does a message with cycles;
     one that is longer than `limit` bytes raises `TooLarge`.
     """
-    writer = Writer(WireLimits(bytes=limit), handle)
-    try:
+    with writing(value):
+        writer = Writer(WireLimits(bytes=limit), handle)
         writer.write(value, 0)
-    except (WireError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise WireError(
-            f"a value of type {type_name(type(value))} cannot cross:"
-            f" reading it raised {type_name(type(error))}"
-        ) from error
-    return Encoded(b"".join(writer.parts), tuple(sorted(writer.subclasses)))
+        data = writer.joined()
+    return Encoded(data, tuple(sorted(writer.subclasses)))
+
+
+class writing:
+    """Turns what goes wrong while a value is written into `WireError`."""
+
+    def __init__(self, value: Any) -> None:
+        self.kind = type(value)
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        """Raise what stands for an error."""
+        if error is None or isinstance(error, (WireError, MemoryError)):
+            return
+        if isinstance(error, (Exception, SystemExit)):
+            raise WireError(
+                f"a value of type {type_name(self.kind)} cannot cross:"
+                f" reading it raised {type_name(type(error))}"
+            ) from error
+
+
+class reading:
+    """Turns what goes wrong while a message is read into `WireError`."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        """Raise what stands for an error."""
+        if error is None or isinstance(error, (WireError, MemoryError)):
+            return
+        if isinstance(error, Exception):
+            raise WireError(
+                f"a message cannot be read: {type(error).__name__}"
+            ) from error
 
 
 def encode(
@@ -98,11 +128,9 @@ def decode(
     without it they arrive as they are. Anything wrong, and anything beyond
     `limits`, raises `WireError`.
     """
-    try:
-        return Reader(bytes(data), limits, resolve).message()
-    except (WireError, MemoryError):
-        raise
-    except Exception as error:
-        raise WireError(
-            f"a message cannot be read: {type(error).__name__}"
-        ) from error
+    with reading():
+        reader = Reader(bytes(data), limits, resolve)
+        reader.start()
+        value = reader.read(0)
+        reader.finish()
+    return value

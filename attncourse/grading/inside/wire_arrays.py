@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .wire_kinds import Budget, WireError
 C, F, STRIDED = range(3)
 MAX_DIMS = 32
 MAX_TEXT_BYTES = 10_000_000
+LONGEST_HEAD = 3 + 8 * MAX_DIMS + 40
 # NumPy's own bits; asking `flags.writeable` may warn.
 _IS_C, _IS_F, _IS_WRITEABLE = 0x1, 0x2, 0x400
 # Within so much, gaps are sent as wide as they are.
@@ -64,16 +65,13 @@ def dtype_of(code: bytes) -> np.dtype:
 
 
 def write_array(array: np.ndarray, budget: Budget) -> list[bytes]:
-    """Return an exact `np.ndarray` as a head and its numbers."""
+    """Return an array's head and numbers as bytes; `budget` pays for it."""
     dtype, shape = array.dtype, array.shape
-    if len(shape) > MAX_DIMS:
-        raise WireError(f"arrays have at most {MAX_DIMS} axes")
     flags = array.flags.num
     layout = C if flags & _IS_C else F if flags & _IS_F else STRIDED
     head = _head(dtype.str, layout, flags & _IS_WRITEABLE != 0, shape)
     if layout != STRIDED:
-        size = array.nbytes or _size(shape, dtype.itemsize)
-        budget.spend_array(size)
+        budget.spend_array(array.nbytes or _size(shape, dtype.itemsize))
         return [head, array.tobytes("C" if layout == C else "F")]
     strides = _steps(array)
     low, high = _extent(shape, strides, dtype.itemsize)
@@ -88,50 +86,81 @@ def write_array(array: np.ndarray, budget: Budget) -> list[bytes]:
 def _head(
     name: str, layout: int, writeable: bool, shape: tuple[int, ...]
 ) -> bytes:
-    code = name.encode("ascii")
-    return struct.pack(
-        f"<B{len(code)}s3B{len(shape)}q",
-        *(len(code), code, layout, writeable, len(shape)),
-        *shape,
-    )
-
-
-def read_array(source: Any, budget: Budget) -> np.ndarray:
-    """Return the array that comes next, laid out in memory of its own."""
-    code = source.take(source.byte())
-    marks = source.take(3)
-    dims = marks[2]
+    """Return an array's form, after the number of bytes that it takes."""
+    dims = len(shape)
     if dims > MAX_DIMS:
-        raise WireError("an array's head must make sense")
-    dtype, shape, count, size = _form(code, marks, source.take(8 * dims))
-    layout, writeable, _ = marks
-    if layout == STRIDED:
-        array = _read_strided(source, dtype, shape, budget)
+        raise WireError(f"arrays have at most {MAX_DIMS} axes")
+    code = name.encode("ascii")
+    head = struct.pack(f"<3B{dims}q", layout, writeable, dims, *shape) + code
+    return struct.pack("<H", len(head)) + head
+
+
+class Form(NamedTuple):
+    """What an array's head says: how it is laid out, and its size."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    layout: int
+    writeable: bool
+    length: int
+    raw: int  # bytes of its numbers
+    size: int  # what it costs
+    free: bool  # whether all bytes are numbers
+
+
+def read_array(source: Any) -> tuple[np.ndarray, int]:
+    """Return the array that comes next, in memory of its own, and its size."""
+    data, at = source.data, source.at
+    start = at + 2
+    if start > source.end:
+        source.short()
+    start += data[at] + (data[at + 1] << 8)
+    if start > source.end:
+        source.short()
+    form = _form(data[at + 2 : start])
+    source.at = start
+    if form.layout == STRIDED:
+        array, size = _read_strided(source, form)
     else:
-        budget.spend_array(size)
-        flat = _numbers(source, dtype, count)
-        if layout == C:
-            array = flat.reshape(shape).copy()
+        size = form.size
+        source.spend_array(size)
+        array = _numbers(source, form.dtype, form.length, form.raw, form.free)
+        if form.layout == C:
+            array = array.reshape(form.shape).copy()
         else:
-            array = flat.reshape(shape[::-1]).T.copy(order="F")
-    if not writeable:
+            array = array.reshape(form.shape[::-1]).T.copy(order="F")
+    if not form.writeable:
         array.flags.writeable = False
-    return array
+    return array, size
 
 
 @lru_cache(maxsize=512)
-def _form(
-    code: bytes, marks: bytes, sizes: bytes
-) -> tuple[np.dtype, tuple[int, ...], int, int]:
-    """Return the type, the shape, and how many numbers and bytes it has."""
-    dtype = dtype_of(code)
-    layout, writeable, dims = marks
-    if layout > STRIDED or writeable > 1:
+def _form(head: bytes) -> Form:
+    if not 3 <= len(head) <= LONGEST_HEAD:
         raise WireError("an array's head must make sense")
-    shape = struct.unpack(f"<{dims}q", sizes)
+    layout, writeable, dims = head[:3]
+    if (
+        layout > STRIDED
+        or writeable > 1
+        or dims > MAX_DIMS
+        or len(head) < 3 + 8 * dims
+    ):
+        raise WireError("an array's head must make sense")
+    dtype = dtype_of(head[3 + 8 * dims :])
+    shape = struct.unpack_from(f"<{dims}q", head, 3)
     if any(size < 0 for size in shape):
         raise WireError(f"sizes must not be negative: got {shape}")
-    return dtype, shape, math.prod(shape), _size(shape, dtype.itemsize)
+    count = math.prod(shape)
+    return Form(
+        dtype=dtype,
+        shape=shape,
+        layout=layout,
+        writeable=bool(writeable),
+        length=count,
+        raw=count * dtype.itemsize,
+        size=_size(shape, dtype.itemsize),
+        free=dtype.kind not in "bU",
+    )
 
 
 def _size(shape: tuple[int, ...], itemsize: int) -> int:
@@ -168,22 +197,24 @@ def _steps(array: np.ndarray) -> tuple[int, ...]:
     return tuple(narrow)
 
 
-def _read_strided(
-    source: Any, dtype: np.dtype, shape: tuple[int, ...], budget: Budget
-) -> np.ndarray:
+def _read_strided(source: Any, form: Form) -> tuple[np.ndarray, int]:
+    dtype, shape = form.dtype, form.shape
     strides = source.longs(len(shape))
     if 0 in shape:
         raise WireError(f"an empty array has no strides: got shape {shape}")
     low, high = _extent(shape, strides, dtype.itemsize)
-    budget.spend_array(max(high - low, _size(shape, dtype.itemsize)))
+    size = max(high - low, form.size)
+    source.spend_array(size)
     once = tuple(
         1 if stride == 0 else size
         for size, stride in zip(shape, strides, strict=True)
     )
-    numbers = _numbers(source, dtype, math.prod(once)).reshape(once)
+    count = math.prod(once)
+    raw = count * dtype.itemsize
+    numbers = _numbers(source, dtype, count, raw, form.free).reshape(once)
     base = np.full(high - low, _gap(dtype), np.uint8)
     np.ndarray(once, dtype, base, -low, strides)[...] = numbers
-    return np.ndarray(shape, dtype, base, -low, strides)
+    return np.ndarray(shape, dtype, base, -low, strides), size
 
 
 def _gap(dtype: np.dtype) -> int:
@@ -192,17 +223,25 @@ def _gap(dtype: np.dtype) -> int:
     return {"b": 1, "U": 0}.get(dtype.kind, 255)
 
 
-def _numbers(source: Any, dtype: np.dtype, count: int) -> np.ndarray:
-    start = source.skip(count * dtype.itemsize)
+def _numbers(
+    source: Any, dtype: np.dtype, count: int, raw: int, free: bool
+) -> np.ndarray:
+    start = source.skip(raw)
     if count == 0:
         return np.empty(0, dtype)
     flat = np.frombuffer(source.data, dtype, count, start)
-    if dtype.kind == "b":
+    if not free:
+        _check(flat)
+    return flat
+
+
+def _check(flat: np.ndarray) -> None:
+    """See that truth values and letters are some."""
+    if flat.dtype.kind == "b":
         if flat.view(np.uint8).max(initial=0) > 1:
             raise WireError("truth values must be 0 or 1")
-    elif dtype.kind == "U":
-        letters = flat.view(dtype.str[0] + "u4")
-        surrogate = (letters >= 0xD800) & (letters <= 0xDFFF)
-        if letters.max(initial=0) > 0x10FFFF or surrogate.any():
-            raise WireError("text must be valid Unicode")
-    return flat
+        return
+    letters = flat.view(flat.dtype.str[0] + "u4")
+    surrogate = (letters >= 0xD800) & (letters <= 0xDFFF)
+    if letters.max(initial=0) > 0x10FFFF or surrogate.any():
+        raise WireError("text must be valid Unicode")

@@ -42,6 +42,8 @@ from .wire_torch import tensor_parts, torch
 
 _DTYPE = np.ndarray.__dict__["dtype"].__get__
 FEW = 12  # keys that are worth remembering together
+# An object that was written, its place, and its cost: values and bytes.
+Seen = tuple[Any, int, tuple[int, int] | None]
 
 
 class Writer(Pen):
@@ -53,26 +55,26 @@ class Writer(Pen):
         handle: Callable[[Any], Handle | Callback] | None,
     ) -> None:
         super().__init__(limits)
-        self.put(tag.MAGIC)
+        self.parts.append(tag.MAGIC)
         self.handle = handle
         self.in_key = False
         self.subclasses: set[str] = set()
         # By identity: the object (kept, so that its number stays its own),
         # its place, and what it cost, None while it is being written.
-        self.seen: dict[int, tuple[Any, int, tuple[int, int] | None]] = {}
+        self.seen: dict[int, Seen] = {}
 
     def write(self, value: Any, depth: int) -> None:
         """Append one value."""
-        if depth > self.depth:
-            raise WireError(f"values nest at most {self.depth} deep")
-        budget = self.budget
-        budget.entries -= 1
-        if budget.entries < 0:
-            budget.spend(0)
         kind = type(value)
         if kind in KEY_LEAVES:
             KEY_LEAVES[kind](self, value)
-            return
+        elif kind in _USUAL and not self.in_key:
+            _USUAL[kind](self, value, depth)
+        else:
+            self._write_any(value, depth)
+
+    def _write_any(self, value: Any, depth: int) -> None:
+        kind = type(value)
         base = kind if kind in LEAVES or kind in _HOLDERS else self._base(kind)
         if self.in_key and base not in KEY_LEAVES and base not in _KEY_HOLDERS:
             raise WireError(f"a key must be plain data: got {type_name(kind)}")
@@ -99,21 +101,23 @@ class Writer(Pen):
             self.subclasses.add(type_name(kind))
 
     def _write_shared(self, value: Any, depth: int, writer: Callable) -> None:
-        before = self.seen.get(id(value))
-        if before is not None:
-            _, place, cost = before
-            if cost is None:
-                raise WireError("a value that contains itself cannot cross")
-            self.budget.spend(cost[0])
-            self.budget.spend_array(cost[1])
-            self.put(LENGTH(tag.AGAIN, place))
+        if id(value) in self.seen:
+            self._write_again(self.seen[id(value)])
             return
-        place, budget = len(self.seen), self.budget
-        entries, array_bytes = budget.entries, budget.array_bytes
+        place = len(self.seen)
+        entries, array_bytes = self.entries, self.array_bytes
         self.seen[id(value)] = value, place, None
         writer(self, value, depth)
-        cost = entries - budget.entries, array_bytes - budget.array_bytes
+        cost = entries - self.entries, array_bytes - self.array_bytes
         self.seen[id(value)] = value, place, cost
+
+    def _write_again(self, before: Seen) -> None:
+        _, place, cost = before
+        if cost is None:
+            raise WireError("a value that contains itself cannot cross")
+        self.spend(cost[0])
+        self.spend_array(cost[1])
+        self.parts.append(LENGTH(tag.AGAIN, place))
 
     def _write_other(self, value: Any, depth: int) -> None:
         """Append a type or a tensor; else, what stands for the object."""
@@ -143,14 +147,13 @@ class Writer(Pen):
 
     def _items(self, mark: bytes, items: Iterable, depth: int) -> None:
         held = tuple(items)
-        self.budget.spend(CONTAINER)
+        self.spend(CONTAINER + len(held))
         form, row = _as_row(held)
-        self.put(LENGTH(mark, len(held)), form, row)
-        if form != tag.MIXED:
-            self.budget.spend(len(held))
-            return
-        for item in held:
-            self.write(item, depth + 1)
+        self.parts.append(LENGTH(mark, len(held)) + form + row)
+        if held and form == tag.MIXED:
+            deeper = self.deeper(depth)
+            for item in held:
+                self.write(item, deeper)
 
     def _keyed(self, mark: bytes, keys: Iterable, depth: int) -> None:
         before, self.in_key = self.in_key, True
@@ -178,58 +181,80 @@ class Writer(Pen):
     def _pairs(self, pairs: Iterable, depth: int) -> None:
         held = tuple(pairs)
         keys = tuple([key for key, _ in held])
-        if len(keys) <= FEW and {*map(type, keys)} == {str}:
-            self.budget.spend(CONTAINER + len(keys))
-            self.put(_row_of_texts(keys))
+        if 0 < len(keys) <= FEW and {*map(type, keys)} == {str}:
+            self.spend(CONTAINER + 2 * len(keys))
+            self.parts.append(_row_of_texts(keys))
         else:
+            self.spend(len(keys))
             self._keyed(tag.DICT, keys, depth)
-        for _, value in held:
-            self.write(value, depth + 1)
+        if held:
+            deeper = self.deeper(depth)
+            for _, value in held:
+                self.write(value, deeper)
 
     def _slice(self, value: slice, depth: int) -> None:
-        self.put(tag.SLICE)
-        for part in (value.start, value.stop, value.step):
-            self.write(part, depth + 1)
+        self._three(tag.SLICE, value, depth)
 
     def _range(self, value: range, depth: int) -> None:
         try:
-            self.budget.spend(len(value))
+            self.spend(len(value))
         except OverflowError:
             raise TooLarge("a range must not be that long") from None
-        self.put(tag.RANGE)
+        self._three(tag.RANGE, value, depth)
+
+    def _three(self, mark: bytes, value: Any, depth: int) -> None:
+        self.spend(3)
+        self.parts.append(mark)
+        deeper = self.deeper(depth)
         for part in (value.start, value.stop, value.step):
-            self.write(part, depth + 1)
+            self.write(part, deeper)
 
     # ---- arrays, tensors and generators
 
     def _array(self, value: np.ndarray, depth: int) -> None:
         if type(value) is not np.ndarray:
             value = np.ndarray.view(value, np.ndarray)
-        self.budget.spend(CONTAINER)
-        self.put(tag.ARRAY, *write_array(value, self.budget))
+        self.spend(CONTAINER)
+        self.parts.append(tag.ARRAY)
+        self.parts += write_array(value, self)
+
+    def _plain_array(self, value: np.ndarray, depth: int) -> None:
+        """Append an array of the base type itself, as most are."""
+        before = self.seen.get(id(value))
+        if before is not None:
+            self._write_again(before)
+        elif carried(value.dtype.str) is None:
+            self._write_other(value, depth)
+        else:
+            size = self.array_bytes
+            self._array(value, depth)
+            cost = CONTAINER, size - self.array_bytes
+            self.seen[id(value)] = value, len(self.seen), cost
 
     def _tensor(self, value: Any, depth: int) -> None:
         name, flags, raw, grad = tensor_parts(value)
-        self.budget.spend(MACHINE)
+        self.spend(MACHINE)
         self.put_text(tag.TENSOR, name)
-        self.put(bytes((flags,)), *write_array(raw, self.budget))
+        self.parts.append(bytes((flags,)))
+        self.parts += write_array(raw, self)
         if grad is not None:
-            self.write(grad, depth + 1)
+            self.spend(1)
+            self.write(grad, self.deeper(depth))
 
     def _generator(self, value: np.random.Generator, depth: int) -> None:
-        self.budget.spend(MACHINE)
-        self.put(tag.GENERATOR)
-        self.write(generator_state(value), depth + 1)
+        self.spend(MACHINE + 1)
+        self.parts.append(tag.GENERATOR)
+        self.write(generator_state(value), self.deeper(depth))
 
 
 @lru_cache(maxsize=256)
 def _row_of_texts(keys: tuple[str, ...]) -> bytes:
     """Return a dict's keys as bytes; the same few come again and again."""
     pen = Pen(DEFAULT_LIMITS)
-    pen.put(LENGTH(tag.DICT, len(keys)), tag.MIXED)
     for key in keys:
         pen.put_text(tag.STR, key)
-    return b"".join(pen.parts)
+    row = b"".join(pen.parts)
+    return LENGTH(tag.RECORD, len(row)) + row
 
 
 def _as_row(held: tuple) -> tuple[bytes, bytes]:
@@ -270,6 +295,11 @@ _HOLDERS: dict[type, Callable[[Writer, Any, int], None]] = {
     range: Writer._range,
     np.ndarray: Writer._array,
     np.random.Generator: Writer._generator,
+}
+# The holders of what comes most often, of exactly these types.
+_USUAL: dict[type, Callable[[Writer, Any, int], None]] = {
+    np.ndarray: Writer._plain_array,
+    tuple: Writer._tuple,
 }
 _KEY_HOLDERS = frozenset({tuple, frozenset})
 # What the receiver may change: written twice, it is one object there, too.

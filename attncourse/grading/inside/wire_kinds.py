@@ -119,11 +119,15 @@ def readable(text: str) -> str:
 
 
 class Budget:
-    """What is left of the limits while a message is written or read."""
+    """What is left of the limits while a message is written or read.
+
+    Who holds values pays for them: a container for its items, too.
+    """
 
     def __init__(self, limits: WireLimits) -> None:
         self.limits = limits
-        self.entries = limits.entries
+        self.depth = limits.depth
+        self.entries = limits.entries - 1
         self.array_bytes = limits.bytes
 
     def spend(self, entries: int) -> None:
@@ -142,3 +146,9 @@ class Budget:
                 "a message's arrays hold at most"
                 f" {self.limits.bytes} bytes: got {size} more"
             )
+
+    def deeper(self, depth: int) -> int:
+        """Return the depth of what a value at this depth holds."""
+        if depth >= self.depth:
+            raise WireError(f"values nest at most {self.depth} deep")
+        return depth + 1

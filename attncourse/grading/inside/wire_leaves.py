@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from . import wire_tags as tag
 from .wire_arrays import carried
-from .wire_bytes import LENGTH, Pen
+from .wire_bytes import LENGTH, Pen, note
 from .wire_kinds import (
     CONTAINER,
     INT_BITS,
@@ -30,6 +31,7 @@ from .wire_kinds import (
 _INT = struct.Struct("<cq").pack
 _FLOAT = struct.Struct("<cd").pack
 _COMPLEX = struct.Struct("<cdd").pack
+_NUMBER = struct.Struct("<Q").pack
 _REAL = complex.__dict__["real"].__get__
 _IMAG = complex.__dict__["imag"].__get__
 _DTYPE = np.generic.__dict__["dtype"].__get__
@@ -37,39 +39,39 @@ _DTYPE = np.generic.__dict__["dtype"].__get__
 
 def put_none(pen: Pen, value: None) -> None:
     """Append None."""
-    pen.put(tag.NONE)
+    pen.parts.append(tag.NONE)
 
 
 def put_bool(pen: Pen, value: bool) -> None:
     """Append True or False."""
-    pen.put(tag.TRUE if value is True else tag.FALSE)
+    pen.parts.append(tag.TRUE if value is True else tag.FALSE)
 
 
 def put_ellipsis(pen: Pen, value: Any) -> None:
     """Append an ellipsis."""
-    pen.put(tag.ELLIPSIS)
+    pen.parts.append(tag.ELLIPSIS)
 
 
 def put_int(pen: Pen, value: int) -> None:
     """Append an int of at most `INT_BITS` bits."""
     size = int.bit_length(value)
     if size < 64:
-        pen.put(_INT(tag.INT, int.__index__(value)))
+        pen.parts.append(_INT(tag.INT, int.__index__(value)))
         return
     if size > INT_BITS:
         raise TooLarge(f"an int has at most {INT_BITS} bits: got {size}")
     raw = int.to_bytes(value, size // 8 + 1, "little", signed=True)
-    pen.put(LENGTH(tag.BIG, len(raw)), raw)
+    pen.put_raw(tag.BIG, raw)
 
 
 def put_float(pen: Pen, value: float) -> None:
     """Append a float."""
-    pen.put(_FLOAT(tag.FLOAT, float.__float__(value)))
+    pen.parts.append(_FLOAT(tag.FLOAT, float.__float__(value)))
 
 
 def put_complex(pen: Pen, value: complex) -> None:
     """Append a complex number."""
-    pen.put(_COMPLEX(tag.COMPLEX, _REAL(value), _IMAG(value)))
+    pen.parts.append(_COMPLEX(tag.COMPLEX, _REAL(value), _IMAG(value)))
 
 
 def put_str(pen: Pen, value: str) -> None:
@@ -89,7 +91,7 @@ def put_scalar(pen: Pen, value: np.generic) -> None:
         raise WireError(f"a scalar of type {dtype} cannot cross")
     code = dtype.str.encode("ascii")
     raw = np.generic.tobytes(value)
-    pen.put(tag.SCALAR, bytes((len(code),)), code, raw)
+    pen.parts.append(tag.SCALAR + bytes((len(code),)) + code + raw)
 
 
 def put_np_str(pen: Pen, value: np.str_) -> None:
@@ -121,27 +123,40 @@ def put_device(pen: Pen, value: Any) -> None:
 
 def put_handle(pen: Pen, value: Handle) -> None:
     """Append what stands for an object."""
-    pen.budget.spend(CONTAINER)
-    pen.put(LENGTH(tag.HANDLE, value.id))
-    pen.put_note(value.kind, NAME_CHARS)
-    pen.put_note(value.name, NAME_CHARS)
-    pen.put_note(value.text, TEXT_CHARS)
+    pen.spend(CONTAINER)
+    pen.put_raw(tag.HANDLE, _of_handle(value))
+
+
+@lru_cache(maxsize=256)
+def _of_handle(value: Handle) -> bytes:
+    """Return a handle as bytes; the same few are sent again and again."""
+    return b"".join(
+        (
+            _NUMBER(value.id),
+            note(value.kind, NAME_CHARS),
+            note(value.name, NAME_CHARS),
+            note(value.text, TEXT_CHARS),
+        )
+    )
 
 
 def put_callback(pen: Pen, value: Callback) -> None:
     """Append what stands for a function of the judge."""
-    pen.budget.spend(CONTAINER)
-    pen.put(LENGTH(tag.CALLBACK, value.id))
-    pen.put_note(value.name, NAME_CHARS)
+    pen.spend(CONTAINER)
+    pen.parts.append(LENGTH(tag.CALLBACK, value.id))
+    pen.parts.append(note(value.name, NAME_CHARS))
 
 
 def put_raised(pen: Pen, value: Raised) -> None:
     """Append what is told of an exception."""
-    pen.budget.spend(CONTAINER)
-    pen.put(_INT(tag.RAISED, -1 if value.line is None else value.line))
-    pen.put_note(value.name, NAME_CHARS)
-    pen.put_note(value.mro_builtin, NAME_CHARS)
-    pen.put_note(value.message, TEXT_CHARS)
+    pen.spend(CONTAINER)
+    line = -1 if value.line is None else value.line
+    pen.parts += (
+        _INT(tag.RAISED, line),
+        note(value.name, NAME_CHARS),
+        note(value.mro_builtin, NAME_CHARS),
+        note(value.message, TEXT_CHARS),
+    )
 
 
 # What may be a key; the others may not.

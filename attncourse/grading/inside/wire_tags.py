@@ -1,7 +1,8 @@
 """The one-byte marks that say what follows in a message.
 
-A message is `MAGIC` and one value; a value is a mark and what the mark
-calls for: numbers little-endian, lengths as eight bytes.
+A message is `MAGIC` and one value, or a call's arguments and a value; a
+value is a mark and what the mark calls for: numbers little-endian, lengths
+as eight bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ TENSOR, TORCH_DTYPE, DEVICE = b"X", b"x", b"v"
 # After a container's length: how its items follow.
 MIXED, INTS, FLOATS = b"m", b"q", b"d"
 HANDLE, CALLBACK, RAISED = b"h", b"k", b"!"
+# A dictionary whose keys, a few texts, come in one piece.
+RECORD = b"o"
+# In place of arguments that come back as they were sent.
+SAME = b"="
 
 _BUILTIN = (
     *(bool, int, float, complex, str, bytes, list, tuple, dict, set),

@@ -28,6 +28,8 @@ def written_back(
     them, or holds one, it is the caller's own. What cannot be written,
     such as another shape, is remembered.
     """
+    if came[0] is args and came[1] is kwargs:
+        return value
     writer = _Writer(remember)
     for mine, other in zip(args, came[0], strict=False):
         writer.pair(mine, other)

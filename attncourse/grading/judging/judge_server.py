@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from attncourse.grading.inside import isolate, tree
+from attncourse.grading.inside import isolate, pages, tree
 from attncourse.grading.inside.shell import Shell
 from attncourse.grading.judging.judge import judge
 from attncourse.grading.judging.names import Needs, needs
@@ -55,6 +55,8 @@ class JudgeForks:
         self.prepared = isolate.Prepared(readable, trust=settings["trust"])
         self.shell = Shell(visible=True)
         self.known = set(sys.modules)
+        self._settle()
+        pages.use_large()
 
     def serve(self) -> None:
         """Do what comes, until the owner is gone."""
@@ -159,6 +161,7 @@ def _live(
     folder: str,
 ) -> None:
     gc.disable()  # a judge's life is short
+    pages.use_small()
     plan, wanted = server.plans[message["key"]]
     job = Job.from_json(message["job"] | {"plan": None})
     job = replace(job, plan=plan)

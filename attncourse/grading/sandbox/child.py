@@ -142,8 +142,9 @@ class Child:
         callbacks: bool = True,
     ) -> Called:
         """Call a function, construct a class, apply a module."""
-        request = _calling("call", target, args, kwargs)
-        return self._ask(request, budget, callbacks=callbacks)
+        request = {"do": "call", "target": target}
+        given = args, {} if kwargs is None else kwargs
+        return self._ask(request, budget, given, callbacks=callbacks)
 
     def method(
         self,
@@ -156,8 +157,9 @@ class Child:
         callbacks: bool = True,
     ) -> Called:
         """Call a method of an object."""
-        request = _calling("call", target, args, kwargs) | {"method": name}
-        return self._ask(request, budget, callbacks=callbacks)
+        request = {"do": "call", "target": target, "method": name}
+        given = args, {} if kwargs is None else kwargs
+        return self._ask(request, budget, given, callbacks=callbacks)
 
     def gradient(
         self,
@@ -174,9 +176,10 @@ class Child:
         `cotangents` are the loss's gradients in the results; None stands
         for ones.
         """
-        request = _calling("gradient", target, args, kwargs)
+        request = {"do": "gradient", "target": target}
         request["cotangents"] = cotangents
-        return self._ask(request, budget, callbacks=callbacks)
+        given = args, {} if kwargs is None else kwargs
+        return self._ask(request, budget, given, callbacks=callbacks)
 
     def get(
         self, target: Handle, name: str, *, budget: Budget | None = None
@@ -255,12 +258,14 @@ class Child:
         self,
         request: dict[str, Any],
         budget: Budget | None = None,
+        given: tuple[tuple, dict[str, Any]] | None = None,
         *,
         callbacks: bool = False,
         lasting: bool = False,
     ) -> Called:
         """Send a request; answer callbacks; return what came of it.
 
+        `given` are a call's arguments, which come back with the answer.
         Functions that the request brings are answered until it is done,
         or for as long as the child lives.
         """
@@ -269,12 +274,18 @@ class Child:
         request["number"] = number = os.urandom(16)
         request["reply_bytes"] = limits.reply_bytes + limits.output_bytes
         request["output_bytes"] = budget.output_bytes
-        with self._crossing.request(
-            request, callbacks=callbacks, lasting=lasting
-        ) as data:
-            told = self._line.exchange(data, number, budget, self._crossing)
+        data, arguments, functions = self._crossing.request(
+            given, request, callbacks=callbacks
+        )
         try:
-            came = called(told)
+            back, told = self._line.exchange(
+                data, arguments, number, budget, self._crossing
+            )
+        finally:
+            if not lasting:
+                self._crossing.forget(functions)
+        try:
+            came = called(told, back)
         except (ValueError, TypeError, KeyError):
             self._line.unreadable()
         if came.outputs:
@@ -283,14 +294,3 @@ class Child:
             if budget.show(came.outputs) > most:
                 self._line.unreadable()
         return came
-
-
-def _calling(
-    do: str, target: Handle, args: tuple, kwargs: dict[str, Any] | None
-) -> dict[str, Any]:
-    return {
-        "do": do,
-        "target": target,
-        "args": tuple(args),
-        "kwargs": dict(kwargs or {}),
-    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from attncourse.grading.inside import wire
+from attncourse.grading.inside.arguments import Arguments, pack, unpack
 from attncourse.grading.inside.naming import named
 from attncourse.grading.inside.wire import Callback, Handle
 from attncourse.grading.model import GradingError
@@ -37,13 +38,12 @@ class Crossing:
         self._functions: dict[int, Callable] = {}
         self._last = 0
 
-    @contextmanager
     def request(
-        self, what: dict[str, Any], *, callbacks: bool, lasting: bool
-    ) -> Iterator[bytes]:
-        """Give a request as bytes; meanwhile its functions are answered.
+        self, given: Any, rest: dict[str, Any], *, callbacks: bool
+    ) -> tuple[bytes, Arguments, tuple[int, ...]]:
+        """Return a request as bytes, its arguments, and its functions.
 
-        They are so for as long as the child lives if they are `lasting`.
+        These are answered until `forget` is told their numbers.
         """
         mine: dict[int, Callable] = {}
 
@@ -51,62 +51,65 @@ class Crossing:
             return self._sent(value, mine if callbacks else None)
 
         try:
-            data = wire.encode(what, handle=sent, limit=ANY_SIZE)
+            packed = pack(given, rest, handle=sent, limit=ANY_SIZE)
         except wire.WireError as error:
             if isinstance(error.__cause__, CallbackRefused):
                 raise error.__cause__ from None
             raise
         self._functions.update(mine)
-        try:
-            yield data
-        finally:
-            if not lasting:
-                for number in mine:
-                    del self._functions[number]
+        return packed.data, packed.arguments, tuple(mine)
 
-    def read(self, data: bytes, limits: wire.WireLimits) -> dict[str, Any]:
-        """Return a message of the child."""
-        message = wire.decode(data, resolve=self._received, limits=limits)
-        if type(message) is not dict:
-            raise wire.WireError("an answer must be a dict")
-        return message
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Answer these functions no more."""
+        for number in numbers:
+            del self._functions[number]
 
-    def answer(self, message: dict[str, Any]) -> bytes:
+    def read(
+        self, data: bytes, limits: wire.WireLimits, before: Arguments
+    ) -> tuple[Arguments, dict[str, Any]]:
+        """Return a message of the child, an answer or a callback."""
+        arguments, message = unpack(
+            data, resolve=self._received, limits=limits, before=before
+        )
+        if "callback" in message and arguments is before:
+            raise wire.WireError("a callback must bring its own arguments")
+        return arguments, message
+
+    def answer(self, message: dict[str, Any], arguments: Arguments) -> bytes:
         """Call a function for the child, and return the answer's bytes.
 
         An exception of the function is carried over, and so are the
         arguments as it left them; what means that the child or the sandbox
         is gone is raised here.
         """
-        number, args = message["callback"], message["args"]
-        kwargs = message["kwargs"]
-        if (
-            type(number) is not int
-            or type(args) is not tuple
-            or type(kwargs) is not dict
-            or not all(type(name) is str for name in kwargs)
-        ):
+        number, given = message["callback"], arguments.value
+        if type(number) is not int or not is_call(given):
             raise wire.WireError("a callback must be a call of its function")
         function = self._functions.get(number)
         if function is None:
-            return self._encoded({"raised": wire.Raised.of(TOO_LATE)})
+            return self._packed(None, {"raised": wire.Raised.of(TOO_LATE)})
+        args, kwargs = given
         try:
             reply = {"value": function(*args, **kwargs)}
         except (ChildLost, GradingError):
             raise
         except Exception as error:
             reply = {"raised": wire.Raised.of(error)}
-        for sent in (reply | {"args": args, "kwargs": kwargs}, reply):
+        for sent in (given, None):
             with suppress(wire.WireError):
-                return self._encoded(sent)
-        return self._encoded({"raised": wire.Raised.of(UNSENDABLE)})
+                return self._packed(sent, reply, arguments)
+        return self._packed(None, {"raised": wire.Raised.of(UNSENDABLE)})
 
-    def _encoded(self, reply: dict[str, Any]) -> bytes:
-        return wire.encode(
+    def _packed(
+        self, given: Any, reply: dict, before: Arguments | None = None
+    ) -> bytes:
+        return pack(
+            given,
             reply,
             handle=lambda value: self._sent(value, None),
             limit=ANY_SIZE,
-        )
+            before=before,
+        ).data
 
     def _sent(
         self, value: Any, functions: dict[int, Callable] | None
@@ -136,6 +139,17 @@ class Crossing:
                 raise wire.WireError("a function of the judge must be known")
             return self._functions[stand_in.id]
         return self._inward(stand_in) if self._inward else stand_in
+
+
+def is_call(given: Any) -> bool:
+    """Tell whether these are arguments of a call: a tuple and a dict."""
+    return (
+        type(given) is tuple
+        and len(given) == 2
+        and type(given[0]) is tuple
+        and type(given[1]) is dict
+        and all(type(name) is str for name in given[1])
+    )
 
 
 def _name(function: Callable) -> str:

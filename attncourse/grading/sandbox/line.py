@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import select
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from attncourse.grading.inside import wire
+from attncourse.grading.inside.arguments import Arguments
 from attncourse.grading.inside.channel import (
     Channel,
     ChannelError,
@@ -96,12 +98,14 @@ class Line:
     def exchange(
         self,
         request: bytes,
+        given: Arguments,
         number: bytes,
         budget: Budget,
         crossing: Crossing,
-    ) -> dict[str, Any]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Send a request, which holds this number; return the answer.
 
+        That is the arguments as they came back, and what else it says.
         Meanwhile the child may ask for callbacks, which `crossing` answers;
         the time that takes is not the child's. What it took is taken off
         the budget, and told under ``cpu_s`` and ``wall_s``.
@@ -110,7 +114,8 @@ class Line:
             raise self.lost
         if self.closed:
             raise RuntimeError("a child that was closed cannot be asked")
-        self._greet()
+        if not self._greeted:
+            self._greet()
         began, cpu = time.monotonic(), self.cpu_s()
         before = self._channel.watch, self._waited
         self._channel.watch = self._watcher(cpu + budget.cpu_s)
@@ -118,7 +123,9 @@ class Line:
         try:
             if self._channel.waiting():
                 raise Stray
-            message = self._converse(request, number, began, budget, crossing)
+            arguments, message = self._converse(
+                request, given, number, began, budget, crossing
+            )
         except (Late, OverTime):
             self.lose("timeout", too_slow(budget.limits))
         except Closed:
@@ -137,31 +144,33 @@ class Line:
             }
             self._channel.watch, self._waited = before
             budget.spend(**used)
-        return message | used
+        message.update(used)
+        return arguments.value, message
 
     def _converse(
         self,
         request: bytes,
+        given: Arguments,
         number: bytes,
         began: float,
         budget: Budget,
         crossing: Crossing,
-    ) -> dict[str, Any]:
+    ) -> tuple[Arguments, dict[str, Any]]:
         """Send a request, answer its callbacks, return its answer."""
         if budget.cpu_s <= 0:
             raise OverTime
-        limits = wire.WireLimits(bytes=_longest(budget.limits))
+        limits = _wire_limits(_longest(budget.limits))
         self._send(request, began + budget.wall_s)
         for _ in range(MOST_CALLBACKS):
             until = began + self._waited + budget.wall_s
             self._channel.max_bytes = limits.bytes
             frame = self._channel.receive(until - time.monotonic())
-            message = crossing.read(frame, limits)
+            arguments, message = crossing.read(frame, limits, given)
             self._check(message.pop("number", None), number)
             if "callback" not in message:
-                return message
+                return arguments, message
             start = time.monotonic()
-            reply = crossing.answer(message)
+            reply = crossing.answer(message, arguments)
             self._waited += time.monotonic() - start
             if self._waited > PATIENCE * budget.limits.wall_s:
                 break
@@ -176,7 +185,7 @@ class Line:
             raise Stray
         else:
             raise wire.WireError("an answer must repeat its request's number")
-        if self._channel.waiting():
+        if self._channel.held():
             raise wire.WireError("one answer must be all that is sent")
 
     def _send(self, data: bytes, until: float) -> None:
@@ -195,8 +204,6 @@ class Line:
 
     def _greet(self) -> None:
         """Wait until the child is shut in; learn its number here."""
-        if self._greeted or self.closed:
-            return
         data = self._channel.sock
         try:
             select.select([data], [], [], START_S)
@@ -217,10 +224,11 @@ class Line:
         """Return the processor time that the child has used so far."""
         if self.pid <= 0 or self.closed:
             return self._usage.cpu_s
-        with contextlib.suppress(OSError):
+        try:
             # The clock of another process: see clock_getcpuclockid(3).
             return time.clock_gettime((~self.pid << 3) | 2)
-        return self._usage.cpu_s
+        except OSError:
+            return self._usage.cpu_s
 
     # ---- the end
 
@@ -284,6 +292,11 @@ class Line:
                 self.lost = ChildLost(verdict, says, self._usage)
                 raise self.lost
         self.lose("crashed", "It stopped answering.")
+
+
+@functools.lru_cache(maxsize=64)
+def _wire_limits(size: int) -> wire.WireLimits:
+    return wire.WireLimits(bytes=size)
 
 
 def _longest(limits: Limits) -> int:

@@ -85,7 +85,7 @@ class Ran:
     wall_s: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Called:
     """What a call gave.
 
@@ -139,8 +139,11 @@ def checked_failure(told: Any) -> Failed | None:
     )
 
 
-def called(told: dict[str, Any]) -> Called:
-    """Return an answer of which every part has its type."""
+def called(told: dict[str, Any], given: Any = None) -> Called:
+    """Return an answer of which every part has its type.
+
+    `given` are the arguments as they came back, None where there are none.
+    """
     failed = checked_failure(told.get("failed"))
     if "unsendable" in told:
         why = told["unsendable"]
@@ -148,7 +151,7 @@ def called(told: dict[str, Any]) -> Called:
             raise ValueError("the reason must be a text")
         text = f"the answer cannot be sent: {why[:TEXT]}"
         failed = Failed(name="ValueError", builtin="ValueError", message=text)
-    args, kwargs = told.get("args", ()), told.get("kwargs", {})
+    args, kwargs = ((), {}) if given is None else given
     subclasses, gradients = told.get("subclasses", 0), told.get("gradients")
     if (
         type(args) is not tuple
