@@ -86,8 +86,8 @@ def test_what_is_mentioned_often_costs_as_often():
     arrived, _ = unpack(asked.data)
     many = {"value": [arrived.value[0][0]] * 100}
     answer = pack(arrived.value, many, before=arrived)
+    small = WireLimits(bytes=50_000)
     with pytest.raises(TooLarge, match="arrays hold at most"):
-        small = WireLimits(bytes=50_000)
         unpack(answer.data, before=asked.arguments, limits=small)
 
 
