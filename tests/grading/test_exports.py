@@ -174,7 +174,8 @@ def test_a_comment_says_how_each_question_came_out():
     "heads",
     [
         "Student;ID;SIS User ID;SIS Login ID;Section;05_masks (731)",
-        "LastName;FirstName;ID;SIS User ID;SIS Login ID;Section;05_masks (731)",
+        "LastName;FirstName;ID;SIS User ID;SIS Login ID;Section;"
+        "05_masks (731)",
     ],
 )
 @pytest.mark.parametrize("mark", [",", ";"])
