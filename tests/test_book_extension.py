@@ -59,21 +59,3 @@ def test_new_code_has_every_page_read_again(root):
     assert course.read_again(None, env, (), (), ()) == []
     (root / "attncourse" / "a.py").write_text("one = 2\n")
     assert course.read_again(None, env, (), (), ()) == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("box", "said"),
-    [
-        (
-            ":::{admonition} The documents say (E12): average the keys\n:::\n",
-            "Average the keys",
-        ),
-        (
-            ":::{admonition} The documents say (E02)\n:class: x\n\n"
-            "The scale is\nleft out, see {ref}`unit 03 <a>`. More.\n:::\n",
-            "The scale is left out, see unit 03",
-        ),
-    ],
-)
-def test_the_errata_say_what_a_box_says(box, said):
-    assert course.claim(box) == said

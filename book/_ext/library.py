@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from types import FunctionType
 
+import formulas
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
@@ -42,12 +43,20 @@ def entry_lines(entry: ledger.Entry) -> Iterator[str]:
         yield f"   :members: {', '.join(methods)}"
         yield "   :member-order: bysource"
     yield from ("````", "")
+    places = [
+        f"{{eq}}`{label}` in {{doc}}`/{chapter}`"
+        for chapter, label in formulas.equations_of(entry)
+    ]
+    if places:
+        yield from (f"In the book: {'; '.join(places)}.", "")
     tests = names_of_tests(entry, TESTS)
     if tests:
-        number = f"{len(tests)} test" + "s" * (len(tests) > 1)
+        number = formulas.number_of_tests(entry)
         stem = ledger.stem(entry.module)
         file = f"tests/{entry.package}/test_{stem}.py"
         yield from (f"::::{{dropdown}} {number} in `{file}`", "")
+        # Inside, so that a link to it opens it.
+        yield from (f"({formulas.tests_label(entry)})=", "")
         yield from (f"- {each}" for each in tests)
         yield from ("::::", "")
 
