@@ -14,11 +14,10 @@ TITLE = "Turn a query and a key, and move both"
 ALT = (
     "Two charts against the distance of a key from its query, for a width "
     "of eight. On the left, both axes logarithmic, the angle of each of the "
-    "four pairs: four parallel rising lines, the fastest on top; a level "
-    "line marks one whole turn, and only the two faster pairs reach it. On "
-    "the right the score: it swings quickly with the fastest pair and "
-    "slowly with the others, and has the same value for every pair of "
-    "positions with the same difference."
+    "four pairs: four parallel rising lines, the fastest on top, and a level "
+    "line at one whole turn, which every pair reaches at ten times the "
+    "distance of the one before. On the right the score: it swings quickly "
+    "with the fastest pair and slowly with the others."
 )
 
 DIM = 8

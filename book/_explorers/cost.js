@@ -275,7 +275,7 @@ class Costs extends Explorer {
     this.#crossings.replaceChildren(...gathered(crossings).map(
       ({ cheaper, dearer, tokens }) => html("li", {},
         `From ${counted(tokens)} tokens on, “${this.#label(cheaper)}” lies `
-        + `below ${dearer.map((id) => `“${this.#label(id)}”`).join(", ")}.`)));
+        + `below ${dearer.map((id) => `“${this.#label(id)}”`).join(" and ")}.`)));
   }
 
   words({ now, shown, crossings }) {

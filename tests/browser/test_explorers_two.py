@@ -284,7 +284,9 @@ def test_costs_are_those_of_the_package_and_lines_cross_where_it_says(
 @pytest.mark.profile(
     viewport=PHONE, color_scheme="dark", has_touch=True, is_mobile=True
 )
-def test_on_a_dark_phone_they_fit_and_answer_to_a_finger(open_explorer, page):
+def test_on_a_dark_phone_they_fit_and_on_paper_they_are_still(
+    open_explorer, page
+):
     for name in PAGES:
         found = open_explorer(name)
         wide = page.evaluate("document.documentElement.scrollWidth")
@@ -297,17 +299,14 @@ def test_on_a_dark_phone_they_fit_and_answer_to_a_finger(open_explorer, page):
                     Math.max(box.height, around) < 24).length"""
         )
         assert small == 0, name
-    found = open_explorer("masks")
-    place = found.get_by_role("button", name="she sees sees", exact=True)
-    place.tap()
-    expect(place).to_have_attribute("aria-pressed", "true")
-
-
-def test_in_print_the_still_figures_stand_in_their_places(open_explorer, page):
-    page.emulate_media(media="print")
-    for name in PAGES:
-        found = open_explorer(name)
-        expect(found.locator(".explorer-still svg")).to_be_visible()
+        if name == "masks":
+            place = found.get_by_role("button", name="she sees sees")
+            place.tap()
+            expect(place).to_have_attribute("aria-pressed", "true")
+        page.emulate_media(media="print")
+        still = found.locator(".explorer-still svg")
+        expect(still).to_be_visible()
         expect(found.locator(".explorer-live")).to_be_hidden()
-        alt = found.locator(".explorer-still svg").get_attribute("aria-label")
+        alt = still.get_attribute("aria-label")
         assert alt == explorers.load(name).ALT
+        page.emulate_media(media="screen")
