@@ -7,11 +7,18 @@ the Python that WebAssembly has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from attncourse import questions
 from attncourse.live.output import Output
-from attncourse.live.reader import SETUP, Stopped, define, evaluate
+from attncourse.live.reader import (
+    SETUP,
+    Stopped,
+    define,
+    evaluate,
+    explained,
+)
 from attncourse.live.verdict import as_verdict, without_answer
 
 __all__ = ["SETUP", "check", "run"]
@@ -40,6 +47,9 @@ def check(question_id: str, source: str) -> dict[str, Any]:
             )
             return without_answer(question, output, note=note)
         result = questions.examine(question_id, answer, quiet=False)
+    if result.error:
+        message = explained(result.error, result.error_message)
+        result = replace(result, error_message=message)
     return as_verdict(result, output)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import linecache
+import sys
 import traceback
 from typing import Any
+
+import numpy as np
 
 # What the first cell of every unit's notebook says.
 SETUP = "import numpy as np\n\nfrom attncourse import check\n"
@@ -26,7 +29,7 @@ class Stopped(Exception):
         error = self.error
         return {
             "name": type(error).__name__,
-            "message": _message(error),
+            "message": explained(type(error).__name__, _message(error)),
             "line": _line(error),
         }
 
@@ -68,6 +71,22 @@ def evaluate(source: str) -> str:
         return "" if value is None else _cut(repr(value), LONGEST_VALUE)
     except BaseException as error:
         raise Stopped(error) from None
+
+
+def explained(name: str, message: str) -> str:
+    """Return an error's message, and what is different in the page.
+
+    Examples
+    --------
+    >>> explained("ValueError", "too many")
+    'too many'
+    """
+    version = np.__version__
+    if sys.platform == "emscripten" and "Module" in name:
+        return f"{message} (the page has Python and NumPy {version} only)"
+    if name == "AttributeError" and "numpy" in message and version < "2":
+        return f"{message} (the page has NumPy {version})"
+    return message
 
 
 def _namespace() -> dict[str, Any]:

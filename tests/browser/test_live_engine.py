@@ -270,7 +270,10 @@ def the_same_in_both(page, site, answers):
 
 
 def answers_of(unit, *, all_styles):
-    """Return a unit's answers, or of the right ones one, and no strangers."""
+    """Return a unit's answers, or of the right ones one, and no strangers.
+
+    Answers in torch are for the notebook.
+    """
     for id_, row in of_unit(unit).items():
         question = questions.load(id_)
         known = {"reference"}
@@ -278,6 +281,8 @@ def answers_of(unit, *, all_styles):
             known |= {each.name for each in question.misconceptions}
         right = False
         for each in row:
+            if "torch" in each.source:
+                continue
             if all_styles or each.name in known or each.right is None:
                 yield each
             elif each.right and not right:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from course_answers import of_unit
 from prose import ROOT
@@ -68,6 +69,19 @@ def test_an_error_is_told_with_the_readers_own_line(source, name, line):
     else:
         assert told["error"]["name"] == name
     assert told["error"]["line"] == line
+
+
+def test_an_error_says_what_the_page_does_not_have(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    monkeypatch.setattr(np, "__version__", "1.25.2")
+    told = live.check("dense.attend", "import thorch")
+    assert told["error"]["message"] == (
+        "No module named 'thorch' (the page has Python and NumPy 1.25.2 only)"
+    )
+    source = "def attend(q, k, v):\n    return q @ k.none"
+    told = live.check("dense.attend", source)
+    assert told["error"]["message"].endswith("(the page has NumPy 1.25.2)")
+    assert told["said"][0].endswith("(the page has NumPy 1.25.2)")
 
 
 def test_a_missing_function_is_asked_for_by_name():
