@@ -64,9 +64,13 @@ export class Draft {
 
   /** Open the editor, if it is not, and go there. */
   async open(line) {
-    this.#opening ??= this.#open();
-    await this.#opening;
+    await this.#opened();
     this.#editor.focus(line);
+  }
+
+  #opened() {
+    this.#opening ??= this.#open();
+    return this.#opening;
   }
 
   async #open() {
@@ -87,7 +91,8 @@ export class Draft {
   }
 
   /** Mark a line as the one that failed; null takes the mark away. */
-  mark(line) {
+  async mark(line) {
+    if (line) await this.#opened();
     this.#editor?.mark(line);
   }
 }

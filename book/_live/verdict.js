@@ -62,7 +62,9 @@ export function showVerdict(box, verdict, page) {
   if (verdict.error) box.append(failure(verdict.error, page));
   if (stages.length && !more) box.append(table(stages));
   if (verdict.picture) box.append(...picture(verdict.picture));
-  if (verdict.output) box.append(printed(verdict.output));
+  if (verdict.output) {
+    box.append(printed(verdict.output, verdict.cut));
+  }
 }
 
 /** Fill a box with what a run printed, returned or raised. */
@@ -151,7 +153,7 @@ function table(stages) {
       el("th", { scope: "row" }, stage.name),
       el("td", {}, stage.must,
         stage.reason && el("span.live-reason", {}, ` ${stage.reason}`)),
-      el("td.live-points", {}, number(stage.points)),
+      el("td.live-points", {}, earned(stage)),
     );
   });
   return el(
@@ -160,6 +162,10 @@ function table(stages) {
     el("thead", {}, el("tr", {}, ...head)),
     el("tbody", {}, ...rows),
   );
+}
+
+function earned({ passed, points }) {
+  return points ? `${number(passed ? points : 0)} of ${number(points)}` : "";
 }
 
 function printed(text, cut = false, title = "What your code printed") {
