@@ -22,6 +22,7 @@ from nbgrader.api import Gradebook
 from attncourse.grading.keeping import runlog
 from attncourse.grading.keeping.folders import Folders
 from attncourse.grading.keeping.store import Store
+from attncourse.grading.model import GradingError
 from attncourse.grading.running import grade
 from attncourse.grading.running.settings import Options
 
@@ -300,3 +301,33 @@ def test_notes_on_the_exports_are_told_and_moodle_has_comments(course):
     assert "grade item" in (course.report / "sums.html").read_text()
     moodle = (course.report / "moodle.csv").read_text()
     assert "add: all right" in moodle
+
+
+def test_who_has_handed_in_nothing_yet_is_told_where_it_must_lie(course):
+    status, told = run(course)
+    assert status == 0
+    assert "nothing    was handed in" in told
+    assert "submitted/STUDENT/03_sums/sums.ipynb" in told
+    assert "maximum must be" not in told
+
+
+def test_what_lies_in_another_place_is_told(course):
+    hand_in(course, "ada", answer(5))
+    wrong = course.folders.step("submitted") / "bao" / "3_sums"
+    wrong.mkdir(parents=True)
+    loose = course.folders.step("submitted") / "chidi.ipynb"
+    loose.write_text(answer(5))
+    status, told = run(course)
+    assert status == 0
+    assert "03_sums: 1 graded\n" in told
+    assert "ignored" in told
+    assert "chidi.ipynb: a submission must lie in STUDENT/03_sums" in told
+    assert "of 1 student, who have no folder 03_sums: bao" in told
+
+
+def test_a_student_who_is_not_there_is_told_with_those_who_are(course):
+    with pytest.raises(GradingError, match=r"adda must .*: got none"):
+        run(course, student="adda")
+    hand_in(course, "ada", answer(5))
+    with pytest.raises(GradingError, match="got only ada"):
+        run(course, student="adda")

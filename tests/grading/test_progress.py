@@ -29,7 +29,7 @@ def test_a_line_tells_students_rate_and_time_left():
     for _ in range(10):
         clock.now += 0.5
         progress.done("ada")
-    assert progress.line("ada") == "10/40 graded, 2.0 a second, 15 s left  ada"
+    assert progress.line("ada") == "10/40 done, 2.0 a second, 15 s left  ada"
 
 
 def test_a_terminal_gets_one_changing_line():
@@ -41,8 +41,8 @@ def test_a_terminal_gets_one_changing_line():
     progress.end()
     told = stream.getvalue()
     assert told.count("\n") == 1
-    assert told.endswith("\r\x1b[K3 graded in 3.0 s\n")
-    assert "2/3 graded, 1.0 a second, 1.0 s left  bao" in told
+    assert told.endswith("\r\x1b[K3 done in 3.0 s\n")
+    assert "2/3 done, 1.0 a second, 1.0 s left  bao" in told
 
 
 def test_a_file_gets_a_line_now_and_then_and_the_last():

@@ -225,7 +225,8 @@ def moodle(
             f"{_names(unknown)}."
         )
     most = max((row.max_score for row in rows), default=0.0)
-    notes.append(f"The grade item's maximum must be {number(most)}.")
+    if body:
+        notes.append(f"The grade item's maximum must be {number(most)}.")
     if most > MOODLE_MOST:
         notes.append(
             f"Moodle takes no grade above {MOODLE_MOST}, unless its "

@@ -27,11 +27,17 @@ NOTHING: Given = ((), 0.0)
 
 @dataclass
 class Survey:
-    """What was found among the submissions, before any is graded."""
+    """What was found among the submissions, before any is graded.
+
+    `nothing` are students without this assignment, `loose` names that are
+    no student's folder.
+    """
 
     pending: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
+    nothing: list[str] = field(default_factory=list)
+    loose: list[str] = field(default_factory=list)
 
 
 class Assignment:
@@ -65,6 +71,11 @@ class Assignment:
         known = store.keys(self.settings.assignment)
         for student in self._students(options):
             parts = self.collect(student)
+            if not parts:
+                folder = self.submitted / student
+                (found.nothing if folder.is_dir() else found.loose).append(
+                    student
+                )
             keys = {}
             for key, part in parts:
                 name = self.plans[key].notebook
@@ -170,9 +181,18 @@ class Assignment:
         )
 
     def _students(self, options: Options) -> Sequence[str]:
-        if options.student is not None:
-            return [options.student]
-        return collecting.students(self.submitted)
+        known = collecting.students(self.submitted)
+        if options.student is None:
+            return known
+        plain = collecting.plain(options.student)
+        if plain and options.student not in known:
+            there = f"only {', '.join(known[:10])}" if known else "none"
+            more = " and others" if len(known) > 10 else ""
+            raise GradingError(
+                f"{options.student} must have a folder in {self.submitted}: "
+                f"got {there}{more}"
+            )
+        return [options.student]
 
 
 def _plan(settings: Settings, file: Path) -> Plan:

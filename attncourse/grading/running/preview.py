@@ -32,7 +32,8 @@ def preview(settings: Settings, options: Options, *, stream: TextIO) -> int:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise GradingError(f"{file} must be readable: got {error}") from None
+        why = error.strerror or error
+        raise GradingError(f"{file} must be readable: got {why}") from None
     task = assignment.task(key, Submitted(student=student, data=data))
     grader = Grader(assignment.setup, workers=1)
     [(_, marked)] = grader.grade([task], assignment.plans)

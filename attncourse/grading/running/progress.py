@@ -55,7 +55,7 @@ class Progress:
         left = (self.total - self.count) / rate if rate else 0.0
         wide = len(str(self.total))
         return (
-            f"{self.count:{wide}}/{self.total} graded, "
+            f"{self.count:{wide}}/{self.total} done, "
             f"{rate:.1f} a second, {lasting(left)} left  {printable(student)}"
         ).rstrip()
 
@@ -69,7 +69,7 @@ class Progress:
         taken = lasting(self.clock() - self.start)
         lead = "\r\x1b[K" if self.live else ""
         if self.total:
-            self._write(f"{lead}{self.count} graded in {taken}\n")
+            self._write(f"{lead}{self.count} done in {taken}\n")
 
     def _write(self, text: str) -> None:
         self.stream.write(text)

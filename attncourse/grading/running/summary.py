@@ -15,6 +15,7 @@ from attncourse.grading.keeping.files import Draft, place_all
 from attncourse.grading.keeping.runlog import now
 from attncourse.grading.model import Outcome, Plan
 from attncourse.grading.pages import exports, report
+from attncourse.grading.pages.frame import counted
 from attncourse.grading.running.progress import printable
 
 if TYPE_CHECKING:
@@ -189,10 +190,39 @@ def _lines(run: Run, survey: Survey, files: dict[Path, str]) -> Iterator[str]:
     if run.isolation:
         yield f"isolation  {run.isolation}"
     for file in files:
-        yield f"{file.suffix[1:]:10} {os.path.relpath(file)}"
+        kind = "report" if file.suffix == ".html" else "table"
+        yield f"{kind:10} {os.path.relpath(file)}"
     feedback = run.settings.folders.step("feedback")
     yield f"feedback   {os.path.relpath(feedback)}"
+    yield from _missed(run, survey)
     for (student, name), why in sorted(survey.problems.items()):
         yield printable(f"unreadable {student}, {name}: {why}")
     for student in run.lost:
         yield printable(f"lost       {student}: run the same command again")
+
+
+def _missed(run: Run, survey: Survey) -> Iterator[str]:
+    """Say what lies where no submission is looked for."""
+    unit = run.settings.assignment
+    where = os.path.relpath(run.assignment.submitted)
+    for name in survey.loose:
+        yield printable(
+            f"ignored    {where}/{name}: a submission must lie in "
+            f"STUDENT/{unit}"
+        )
+    if survey.nothing:
+        yield printable(
+            f"nothing    of {counted(len(survey.nothing), 'student')}, who "
+            f"have no folder {unit}: {_some(survey.nothing)}"
+        )
+    if not (survey.pending or survey.unchanged or survey.problems):
+        names = [plan.notebook for plan in run.assignment.plans.values()]
+        yield printable(
+            f"nothing    was handed in: notebooks must lie in "
+            f"{where}/STUDENT/{unit}/{names[0]}.ipynb"
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
