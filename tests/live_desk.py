@@ -59,13 +59,20 @@ class Desk:
         self.box.locator(DONE).wait_for(timeout=timeout)
         return self.box.locator(".live-status").inner_text()
 
-    def record(self):
-        """Return what the browser keeps, once it has been written."""
-        self.page.wait_for_timeout(500)
-        found = self.page.evaluate(
-            "(key) => localStorage.getItem(key)", kept(self.id)
+    def record(self, text):
+        """Return what the browser keeps, once `text` is in it."""
+        key, wanted = kept(self.id), json.dumps(text)
+        self.page.wait_for_function(
+            f"JSON.parse(localStorage.getItem('{key}') ?? '{{}}').text"
+            f" === {wanted}"
         )
-        return json.loads(found or "{}")
+        return self.page.evaluate(
+            "(key) => JSON.parse(localStorage.getItem(key))", key
+        )
+
+    def says(self, words):
+        """Wait until a notice says something."""
+        self.box.locator(".live-notices").get_by_text(words).wait_for()
 
     def notice(self):
         return self.box.locator(".live-notices").inner_text()

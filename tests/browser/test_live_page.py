@@ -122,7 +122,7 @@ def test_hints_come_one_by_one_and_reset_can_be_undone(page, desk):
 
     stub = desk.text()
     desk.write("mine")
-    assert desk.record()["text"] == "mine"
+    desk.record("mine")
     desk.press("Reset")
     assert desk.text() == stub
     desk.press("Undo the reset")
@@ -132,7 +132,7 @@ def test_hints_come_one_by_one_and_reset_can_be_undone(page, desk):
     assert hints.nth(1).is_visible()
     assert desk.text() == stub
     desk.press("Undo the reset")
-    assert desk.record()["text"] == "mine"
+    desk.record("mine")
     assert desk.notice() == ""
 
 
