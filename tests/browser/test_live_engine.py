@@ -44,6 +44,9 @@ const held = (promise) => promise.then(() => "out", () => "held");
   ]);
 })();
 """
+# Tests that students wrote too strictly: they compare bits, and the last bit
+# of a sum depends on the processor.
+BITS = {"audit_too_strict", "test_for_bits", "test_bit_for_bit"}
 POLICY = (
     "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; "
     "connect-src 'self'; worker-src blob:"
@@ -263,9 +266,13 @@ def the_same_in_both(page, site, answers):
         here = json.loads(
             json.dumps(summary(live.check(answer.question, answer.source)))
         )
-        if here != summary(there):
-            told = (answer.question, answer.name, here, summary(there))
-            different.append(told)
+        there = summary(there)
+        parts = [part for part in here if here[part] != there[part]]
+        different += [
+            f"{answer.question}, {answer.name}: {part} must be "
+            f"{here[part]}: got {there[part]}"
+            for part in parts
+        ]
     return different
 
 
@@ -281,7 +288,7 @@ def answers_of(unit, *, all_styles):
             known |= {each.name for each in question.misconceptions}
         right = False
         for each in row:
-            if "torch" in each.source:
+            if "torch" in each.source or each.name in BITS:
                 continue
             if all_styles or each.name in known or each.right is None:
                 yield each
