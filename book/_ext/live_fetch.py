@@ -152,10 +152,8 @@ def run(command: list[str], folder: Path) -> str:
 
 def reason(said: str) -> str:
     """Return the line that tells best why npm or pip failed."""
-    lines = [
-        line.strip()
-        for line in said.splitlines()
-        if "error" in line.lower() and "complete log" not in line
-    ]
-    told = [line for line in lines if "reason:" in line] or lines
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in lines if "complete log" not in line]
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    told = [line for line in errors if "reason:" in line] or errors
     return told[-1] if told else "no reason"
