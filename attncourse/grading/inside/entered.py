@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.history import HistoryManager
@@ -16,6 +17,8 @@ class Compiler(CachingCompiler):
         self.next_name = "cell"
         self.cells: dict[str, str] = {}
         self.parsed: tuple[str, ast.AST] | None = None
+        # Statements of the instructor's, by identity and file name.
+        self.compiled: dict[tuple[int, str], tuple[ast.AST, Any]] = {}
 
     def ast_parse(
         self, source: str, filename: str = "<unknown>", symbol: str = "exec"
@@ -25,6 +28,28 @@ class Compiler(CachingCompiler):
             tree, self.parsed = self.parsed[1], None
             return tree
         return super().ast_parse(source, filename, symbol)
+
+    def __call__(
+        self, source: Any, filename: str, symbol: str, **how: Any
+    ) -> Any:
+        """Compile a statement, unless that was done before."""
+        if isinstance(source, (ast.Module, ast.Interactive)) and source.body:
+            first = source.body[0]
+            known = self.compiled.get((id(first), filename))
+            if known is not None and known[0] is first:
+                return known[1]
+        return super().__call__(source, filename, symbol, **how)
+
+    def remember(self, tree: ast.Module, filename: str) -> None:
+        """Compile a cell's statements one by one, as IPython will."""
+        for node in tree.body:
+            shown = node is tree.body[-1] and isinstance(node, ast.Expr)
+            whole: Any = ast.Module([node], [])
+            if shown:
+                whole = ast.Interactive([node])
+            mode = "single" if shown else "exec"
+            code = super().__call__(whole, filename, mode)
+            self.compiled[id(node), filename] = node, code
 
     def get_code_name(
         self, raw_code: str, transformed_code: str, number: int
