@@ -107,6 +107,21 @@ if not hasattr(channel, "honest"):
     channel.send = send
 """
 
+# Says that arguments are as they came, and returns the judge's own.
+CLAIMING = """
+inner = tool(".child")
+if not hasattr(inner, "honest"):
+    inner.honest = inner.pack
+    def pack(given, rest, *, before=None, **named):
+        made = inner.honest(given, rest, **named)
+        if before is not None:
+            before = made.arguments
+        return inner.honest(given, rest, before=before, **named)
+    inner.pack = pack
+values.flags.writeable = True
+values[...] = 0.25
+"""
+
 GUESSED = """
 answers = []
 for number in range(-2, 40):
@@ -221,6 +236,7 @@ ALL = (
     speaks("forges replies", FORGED),
     speaks("answers three times", AHEAD, spoils=("t-tally", "t-accepts")),
     speaks("adds points to its replies", LYING),
+    speaks("says that it has changed nothing", CLAIMING),
     speaks("guesses the numbers of callbacks", GUESSED),
     speaks("lets a reply drip", DRIP),
     speaks("never ends a reply", ENDLESS),
