@@ -563,3 +563,13 @@ def test_a_mangled_archive_is_unpacked_or_refused(seed, count):
         assert not name.startswith("/")
         assert ".." not in name.split("/")
     "".join(notes).encode()
+
+
+def test_why_a_notebook_was_not_taken_is_said_where_it_is_missed(home):
+    unit = home / "ada" / "unit"
+    unit.mkdir(parents=True, exist_ok=True)
+    (unit / "nb.ipynb").symlink_to("/etc/hostname")
+    problem = only(home).problem
+    assert problem.startswith("there must be a notebook nb.ipynb: got ")
+    assert "nb.ipynb was ignored: it is a" in problem
+    assert "none" not in problem

@@ -93,7 +93,8 @@ def submitted(
         return Submitted(
             student=student,
             notes=tuple(found.notes),
-            problem=f"there must be a notebook {notebook}.ipynb: got none",
+            problem=f"there must be a notebook {notebook}.ipynb: got "
+            + ("; ".join(found.notes[:3]) or "none"),
         )
     if path != f"{notebook}.ipynb":
         found.notes.append(f"the notebook was found as {shown(path)}")

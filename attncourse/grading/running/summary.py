@@ -197,8 +197,12 @@ def _lines(run: Run, survey: Survey, files: dict[Path, str]) -> Iterator[str]:
     yield from _missed(run, survey)
     for (student, name), why in sorted(survey.problems.items()):
         yield printable(f"unreadable {student}, {name}: {why}")
+    log = run.settings.log_file
+    why = f"; why is in {os.path.relpath(log)}" if log else ""
     for student in run.lost:
-        yield printable(f"lost       {student}: run the same command again")
+        yield printable(
+            f"lost       {student}: run the same command again{why}"
+        )
 
 
 def _missed(run: Run, survey: Survey) -> Iterator[str]:
