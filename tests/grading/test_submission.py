@@ -571,5 +571,5 @@ def test_why_a_notebook_was_not_taken_is_said_where_it_is_missed(home):
     (unit / "nb.ipynb").symlink_to("/etc/hostname")
     problem = only(home).problem
     assert problem.startswith("there must be a notebook nb.ipynb: got ")
-    assert "nb.ipynb was ignored: it is a" in problem
+    assert "'nb.ipynb' was ignored: it is a link" in problem
     assert "none" not in problem
