@@ -32,7 +32,7 @@ class _Menu(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pages: list[str] = []
+        self.pages = ["index.html"]
         self.depth = 0
 
     def handle_starttag(self, tag: str, attrs: list) -> None:

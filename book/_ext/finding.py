@@ -5,11 +5,12 @@ Where pagefind is not to be had, Sphinx's own search stays.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
+import subprocess
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sections import Section, sections
 from sphinx.util import logging
@@ -25,9 +26,8 @@ INTERFACES = "pagefind-*ui*", "pagefind-highlight.js", "playground"
 
 
 def available() -> bool:
-    """Return whether this machine has pagefind and its program."""
+    """Return whether pagefind's program is there."""
     try:
-        import_module("pagefind.index")
         import_module("pagefind_bin").get_executable()
     except (ImportError, FileNotFoundError):
         return False
@@ -44,35 +44,51 @@ def searched(folder: Path) -> list[Path]:
     return found
 
 
-def as_page(section: Section, weight: float) -> str:
+def as_page(section: Section, place: str, kind: str) -> str:
     """Return a section as the page that pagefind reads."""
+    told = (
+        f'<p data-pagefind-ignore data-pagefind-meta="{name}">'
+        f"{escape(value)}</p>"
+        for name, value in (("page", section.page), ("place", place))
+    )
     return (
-        f'<html lang="en"><body data-pagefind-weight="{weight}">'
-        f'<h1 data-pagefind-meta="title">{escape(section.title)}</h1>'
-        f'<p data-pagefind-ignore data-pagefind-meta="page">'
-        f"{escape(section.page)}</p>"
+        '<html lang="en"><meta charset="utf-8"><body>'
+        f'<h1 data-pagefind-meta="title" data-pagefind-filter="kind:{kind}">'
+        f"{escape(section.title)}</h1>{''.join(told)}"
         f"<p>{escape(section.text)}</p></body></html>"
     )
 
 
-async def index(folder: Path) -> int:
-    """Write the index of a built book; return how many sections it has."""
-    pagefind = import_module("pagefind.index")
+def index(folder: Path) -> int:
+    """Write the index of a built book; return how many sections it has.
+
+    Raises
+    ------
+    RuntimeError
+        If pagefind fails; the message is what it said.
+    """
     out = folder / "pagefind"
     shutil.rmtree(out, ignore_errors=True)
-    config = pagefind.IndexConfig(
-        output_path=str(out), force_language="en", keep_index_url=True
-    )
     many = 0
-    async with pagefind.PagefindIndex(config=config) as into:
+    with TemporaryDirectory() as made:
         for page in searched(folder):
             name = page.relative_to(folder).as_posix()
-            weight = 2.0 if page.match(CHAPTERS) else 1.0
+            kind = "chapter" if page.match(CHAPTERS) else "reference"
             for each in sections(page.read_text("utf-8")):
-                await into.add_html_file(
-                    content=as_page(each, weight), url=f"{name}#{each.id}"
-                )
+                text = as_page(each, f"{name}#{each.id}", kind)
+                Path(made, f"{many}.html").write_text(text, "utf-8")
                 many += 1
+        program = import_module("pagefind_bin").get_executable()
+        done = subprocess.run(
+            [program, "--site", made, "--output-path", out],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(
+            f"pagefind must index the book: {done.stdout}{done.stderr}"
+        )
     for pattern in INTERFACES:
         for each in out.glob(pattern):
             shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -98,7 +114,7 @@ def write(app, error) -> None:
     """Index the pages, now that they are written."""
     if error or app.builder.name != "html" or not app.config.has_finder:
         return
-    many = asyncio.run(index(Path(app.outdir)))
+    many = index(Path(app.outdir))
     LOG.info("search knows %d sections", many)
 
 

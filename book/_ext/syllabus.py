@@ -246,6 +246,7 @@ def add_style(app, config) -> None:
     """Add the style of heads and map, and of paper."""
     unit.cache_clear()
     config.html_static_path.append(str(ASSETS))
+    app.add_css_file("reading.css")
     app.add_css_file("syllabus.css")
     app.add_css_file("print.css", media="print")
 

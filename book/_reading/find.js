@@ -4,7 +4,7 @@
  */
 
 const root = new URL("../", import.meta.url);
-const MOST = 12;
+const MOST = 7;
 /** @type {Promise<any> | undefined} */
 let engine;
 
@@ -21,20 +21,38 @@ function start() {
 }
 
 /**
- * The sections for some words, best first.
+ * The sections for some words, best first, in two groups: chapters explain,
+ * the library and its neighbours define. Who types a name of code wants that.
  * @param {string} words
  */
 async function find(words) {
   const pagefind = await start();
-  const found = await pagefind.search(words);
-  const first = found.results.slice(0, MOST).map((each) => each.data());
-  return { many: found.results.length, first: await Promise.all(first) };
+  const groups = await Promise.all(
+    [
+      ["chapter", "In the chapters"],
+      ["reference", "In the library and reference pages"],
+    ].map(async ([kind, title]) => {
+      const { results } = await pagefind.search(words, { filters: { kind } });
+      const best = results.slice(0, MOST).map((each) => each.data());
+      return { title, many: results.length, best: await Promise.all(best) };
+    }),
+  );
+  return /[_.(]/.test(words) ? groups.reverse() : groups;
+}
+
+/** A group's results under its title, if there are any. */
+function group({ title, best }) {
+  if (!best.length) return [];
+  const item = document.createElement("li");
+  item.className = "find-group";
+  item.textContent = title;
+  return [item, ...best.map(shown)];
 }
 
 /** One result as a link with its chapter and the words around the hit. */
 function shown(result) {
   const link = document.createElement("a");
-  link.href = new URL(result.raw_url.replace(/^\//, ""), root).href;
+  link.href = new URL(result.meta.place, root).href;
   const title = document.createElement("span");
   title.className = "find-title";
   title.textContent = result.meta.title;
@@ -67,10 +85,10 @@ function attach({ input, list, status }) {
       return;
     }
     try {
-      const { many, first } = await find(words);
+      const groups = await find(words);
       if (mine !== turn) return;
-      list.replaceChildren(...first.map(shown));
-      status.textContent = told(many, first.length);
+      list.replaceChildren(...groups.flatMap(group));
+      status.textContent = told(groups);
     } catch {
       status.textContent = "The search index could not be loaded.";
     }
@@ -85,10 +103,14 @@ function attach({ input, list, status }) {
 }
 
 /** How much was found, in words. */
-function told(many, here) {
+function told(groups) {
+  const many = groups.reduce((sum, each) => sum + each.many, 0);
+  const here = groups.reduce((sum, each) => sum + each.best.length, 0);
   if (!many) return "Nothing found.";
   if (many === 1) return "One section.";
-  return many > here ? `The best ${here} of ${many} sections.` : `${many} sections.`;
+  return here < many
+    ? `The best ${here} of ${many} sections.`
+    : `${many} sections.`;
 }
 
 /** Move among the results with the arrow keys; Enter opens the first. */
