@@ -133,11 +133,22 @@ def lighten(app, error) -> None:
             shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
+def anew(app) -> list:
+    """Have the pages of source code written again, as all others are.
+
+    They would stay as they are until their source changes, whatever the
+    template has become.
+    """
+    shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
+    return []
+
+
 def setup(app):
     """Connect the extension."""
     disconnect(app)
     app.config.templates_path.insert(0, str(TEMPLATES))
     # After everything else has said what it wants on the page.
     app.connect("html-page-context", keep_used, priority=900)
+    app.connect("html-collect-pages", anew, priority=400)
     app.connect("build-finished", lighten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -79,7 +79,8 @@ def test_search_finds_prose_formulas_and_code_from_any_page(page, site):
 def test_the_search_page_takes_words_from_its_address(page, site):
     page.goto(f"{site}search.html?q=softmax")
     page.locator(".find-results a").first.wait_for()
-    assert "sections" in page.locator(".find-status").inner_text()
+    status = page.locator(".bd-search-container .find-status")
+    assert "sections" in status.inner_text()
 
 
 def test_every_icon_is_in_the_small_font(page, site, built_book):
