@@ -33,13 +33,13 @@ async function load() {
 
 /** What the text says is what comes out. */
 function judged(source) {
-  if (source.includes("SYNTAX")) {
-    const line = lineOf(source, "SYNTAX");
-    const error = { name: "SyntaxError", message: "invalid syntax", line };
-    return verdict({ verdict: "error", stages: stages(false, false), error });
-  }
+  const line = lineOf(source, "SYNTAX");
+  const error = line
+    ? { name: "SyntaxError", message: "invalid syntax", line }
+    : null;
   if (source.includes("WRONG")) {
     return verdict({
+      error,
       ...{ verdict: "partial", points: 2, stages: stages(true, false) },
       diagnosis: [{
         ...{ name: "over_queries", says: "You sum over the queries." },
@@ -47,6 +47,9 @@ function judged(source) {
       }],
       ...{ picture: PICTURE, output: "printed\n" },
     });
+  }
+  if (error) {
+    return verdict({ verdict: "error", stages: stages(false, false), error });
   }
   if (source.includes("NotImplementedError")) {
     return verdict({ verdict: "todo" });

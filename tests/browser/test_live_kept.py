@@ -23,6 +23,19 @@ def desk(page, live):
     return Desk(page, "dense.attend")
 
 
+def test_a_text_is_not_kept_over_one_that_it_has_not_seen(page, desk):
+    kept_at_last = page.evaluate(
+        """async () => {
+          const { store } = await import("./_live/store.js");
+          const seen = store.keepText("a.b", "old", "v", undefined).kept;
+          store.keepText("a.b", "new", "v", seen.revision);
+          const late = store.keepText("a.b", "late", "v", seen.revision);
+          return [late.conflict, store.read("a.b").text];
+        }"""
+    )
+    assert kept_at_last == [True, "new"]
+
+
 def test_two_tabs_do_not_overwrite_each_other(page, context, live, desk):
     desk.write("first")
     desk.record("first")

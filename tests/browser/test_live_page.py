@@ -77,6 +77,7 @@ def test_the_keyboard_alone_is_enough(page, desk):
     assert desk.text().strip() == "WRONG"
     assert desk.text() != "WRONG", "Tab indents"
     page.keyboard.press("Escape")
+    page.wait_for_timeout(2100)  # CodeMirror itself waits for two seconds
     page.keyboard.press("Tab")
     focused = page.evaluate("document.activeElement.textContent")
     assert focused == "Check"
