@@ -126,9 +126,8 @@ def test_an_equation_leads_to_code_and_back(built_book, name):
             assert f'href="../{name}.html#equation-' in there
 
 
-@pytest.mark.parametrize("name", ["library", "notation"])
-def test_pages_without_formulas_of_the_course_load_no_notation(
-    built_book, name
-):
-    page = (built_book / f"{name}.html").read_text("utf-8")
-    assert "_symbols/" not in page
+def test_only_pages_with_formulas_load_the_notation(built_book):
+    for name, unit in (("04_dense", "04"), ("notation", ""), ("grading", 0)):
+        page = (built_book / f"{name}.html").read_text("utf-8")
+        assert ("_symbols/symbols.js" in page) == (unit != 0), name
+        assert unit == 0 or f'data-unit="{unit}"' in page

@@ -145,15 +145,19 @@ def read(doctree: nodes.document) -> list[dict[str, object]]:
 
 
 def add_script(app, pagename, templatename, context, doctree) -> None:
-    """Load the script on the pages whose letters the notation covers."""
-    unit = UNIT.match(pagename)
-    if unit is None or doctree is None:
+    """Load the script on the pages that have formulas.
+
+    It explains letters in the chapters only: elsewhere they are the papers'.
+    """
+    if doctree is None:
         return
     if not any(
         next(doctree.findall(kind), None) is not None
         for kind in (nodes.math, nodes.math_block)
     ):
         return
+
+    unit = UNIT.match(pagename)
 
     def address(file: str) -> str:
         return context["pathto"](f"{FOLDER}/{file}", 1)
@@ -163,7 +167,7 @@ def add_script(app, pagename, templatename, context, doctree) -> None:
             context.get("metatags", ""),
             f'<link rel="stylesheet" href="{address("symbols.css")}"/>',
             f'<script defer src="{address("symbols.js")}" '
-            f'data-unit="{unit[1]}"></script>',
+            f'data-unit="{unit[1] if unit else ""}"></script>',
         ]
     )
 

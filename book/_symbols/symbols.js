@@ -84,7 +84,7 @@
    * @param {Element} letter an mjx-mi
    * @returns {?{row: Row, part: Element}} */
   function meaning(letter) {
-    if (isIndex(letter)) return null;
+    if (!UNIT || isIndex(letter)) return null;
     const text = textOf(letter);
     const colour = COLOURS.find(
       (each) => letter.closest(`.course-${each}`)) ?? null;
@@ -266,20 +266,25 @@
   });
 
   // One stop for each formula on a line of its own, and one for the first
-  // in the text of each section; arrows reach the others from there.
+  // in the text of each section; arrows reach the others from there. A formula
+  // that is wider than the page is a stop, too, so that arrows can scroll it.
 
   function addStops() {
     const begun = new Set();
     for (const formula of formulas()) {
       const section = formula.closest("section");
-      const isFirst = !begun.has(section) && lettersOf(formula).length > 0;
-      const isStop = formula.matches("[display=true]") || isFirst;
+      const known = lettersOf(formula).length > 0;
+      const isFirst = known && !begun.has(section);
+      const isWide = formula.scrollWidth > formula.clientWidth;
+      const isDisplayed = formula.matches("[display=true]");
+      const isStop = isFirst || (isDisplayed && (known || isWide));
       if (isFirst) begun.add(section);
-      formula.tabIndex = isStop ? 0 : -1;
+      if (isStop || known) formula.tabIndex = isStop ? 0 : -1;
+      else formula.removeAttribute("tabindex");
       if (!isStop) continue;
       formula.setAttribute("role", "group");
       formula.setAttribute("aria-label", "formula");
-      formula.setAttribute("aria-describedby", hint.id);
+      if (known) formula.setAttribute("aria-describedby", hint.id);
     }
   }
 
@@ -291,6 +296,11 @@
     }
     await window.MathJax.startup.promise;
     addStops();
+    let waiting = 0;
+    window.addEventListener("resize", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(addStops, GRACE_MS);
+    });
     document.documentElement.dataset.symbols = "ready";
   }
 
