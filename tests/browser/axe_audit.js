@@ -63,6 +63,15 @@ async ({ tags, everything }) => {
     document.querySelectorAll("figure.course-figure svg *").forEach((part) => {
       if (!["title", "desc"].includes(part.localName)) part.remove();
     });
+    // A formula becomes a box of its size, for it may be wider than the page.
+    for (const inside of document.querySelectorAll("mjx-math")) {
+      const { width, height } = inside.getBoundingClientRect();
+      inside.replaceChildren();
+      Object.assign(inside.style, { display: "inline-block",
+        width: `${width}px`, height: `${height}px` });
+    }
+    document.querySelectorAll("mjx-assistive-mml > math").forEach(
+      (formula) => formula.replaceChildren());
     const shapes = new Map();
     shapeOf(document.body, new Map(), shapes);
     const needed = new Set();

@@ -31,7 +31,7 @@ def unit(page, site):
 
 def first_known(page, within=".bd-article"):
     """Return the place of the first query's letter on the page."""
-    letter = page.locator(f"{within} .course-query mjx-mi").first
+    letter = page.locator(f"{within} mjx-mi.course-query").first
     letter.scroll_into_view_if_needed()
     return letter
 
