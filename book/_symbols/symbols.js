@@ -144,21 +144,25 @@
     timer = setTimeout(hide, GRACE_MS);
   }
 
-  /** Put the explanation below a letter, within the window.
-   * @param {Element} part */
-  function place(part) {
+  /** Put the explanation below a letter, within the window; or below the
+   * formula, to keep it in sight where no mouse must come over.
+   * @param {Element} part @param {boolean} apart */
+  function place(part, apart) {
     const at = part.getBoundingClientRect();
+    const around = (apart ? part.closest("mjx-container") : part)
+      .getBoundingClientRect();
     const room = document.documentElement.clientWidth - box.offsetWidth - 8;
     const left = Math.max(8, Math.min(at.left - 12, room));
-    const below = at.bottom + 8;
+    const below = around.bottom + 8;
     const fits = below + box.offsetHeight < window.innerHeight;
-    const top = fits ? below : Math.max(8, at.top - box.offsetHeight - 8);
+    const top = fits ? below : Math.max(8, around.top - box.offsetHeight - 8);
     box.style.left = `${left + window.scrollX}px`;
     box.style.top = `${top + window.scrollY}px`;
   }
 
-  /** @param {Element} letter @param {boolean} aloud */
-  function show(letter, aloud = false) {
+  /** @param {Element} letter
+   * @param {{aloud?: boolean, apart?: boolean}} how */
+  function show(letter, { aloud = false, apart = aloud } = {}) {
     const found = meaning(letter);
     if (!found) return;
     clearTimeout(timer);
@@ -170,7 +174,7 @@
     box.innerHTML = `<p><span class="course-symbol-name">${shown}</span> `
       + `${says}</p>` + (shape ? `<p><span>Shape:</span> ${shape}</p>` : "");
     box.hidden = false;
-    place(current);
+    place(current, apart);
     if (aloud) told.textContent = box.textContent;
   }
 
@@ -203,7 +207,7 @@
   document.addEventListener("click", (event) => {
     const formula = event.target.closest?.("mjx-container");
     const letter = formula && nearest(formula, event.clientX, event.clientY);
-    if (letter) show(letter);
+    if (letter) show(letter, { apart: true });
     else if (!box.contains(event.target)) hide();
   });
 
@@ -232,7 +236,7 @@
     const formula = letter.closest("mjx-container");
     if (document.activeElement !== formula) formula.focus();
     letter.scrollIntoView({ block: "nearest", inline: "nearest" });
-    show(letter, true);
+    show(letter, { aloud: true });
   }
 
   document.addEventListener("keydown", (event) => {
@@ -259,7 +263,7 @@
     const formula = event.target.closest?.("mjx-container");
     if (!formula || !formula.matches(":focus-visible")) return;
     const first = lettersOf(formula)[0];
-    if (first) show(first, true);
+    if (first) show(first, { aloud: true });
   });
   document.addEventListener("focusout", (event) => {
     if (event.target.closest?.("mjx-container")) hideSoon();

@@ -3,8 +3,8 @@
 //
 // Whether a text can be read depends on its colours, its size and its ground,
 // not on where it stands. So of all texts that are alike in these a few are
-// asked. Of neighbours that are built alike, rows, words of a listing, parts of
-// a formula, two stay. The long version asks everything.
+// asked. Of neighbours that are built alike, such as rows or the words of a
+// listing, two stay. The long version asks everything.
 async ({ tags, everything }) => {
   const COLOUR = ["color-contrast", "link-in-text-block"];
   const THEMES = ["light", "dark"];
