@@ -67,7 +67,7 @@ FAULTS = """
     rows[rows.length - 1].innerHTML += '<span style="color: #999">faint</span>'
         + '<img src="none.png"><button></button>';
     document.head.insertAdjacentHTML("beforeend",
-        "<style>[data-theme=dark] .highlight .k { color: #555 }</style>");
+        "<style>[data-theme=dark] .k { color: #555 !important }</style>");
 }
 """
 
