@@ -135,7 +135,7 @@ serve: $(BOOK)
 # Both need Chromium, and say so where there is none.
 pdf: $(BOOK)
 	@$(call say,Printing the book (some minutes))
-	@python -m attncourse.bookmaking.pdf
+	@python -m attncourse.bookmaking.pdf $(if $(ALL),--all)
 
 screenshots: $(BOOK)
 	@$(call say,Taking pictures of each kind of page)

@@ -23,6 +23,8 @@ FOOTER = (
     '<span class="pageNumber"></span></div>'
 )
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"}
+# The library is looked up by links and search, and twice as long as the rest.
+ON_SCREEN = ("library", "progress")
 NUMBERS = """numbers => document.querySelectorAll(".whole-number")
     .forEach((each, n) => { each.textContent = numbers[n] })"""
 
@@ -124,8 +126,10 @@ def with_bookmarks(
     return out.getvalue()
 
 
-def make(html: Path, target: Path) -> int:
+def make(html: Path, target: Path, *, everything: bool = False) -> int:
     """Write the built book in `html` as one PDF; return its pages.
+
+    Without `everything`, what serves on a screen only is left out.
 
     Raises
     ------
@@ -140,6 +144,8 @@ def make(html: Path, target: Path) -> int:
             f"the book must be built first (make book): got no {index}"
         )
     pages = pages_of(index.read_text("utf-8"))
+    if not everything:
+        pages = [each for each in pages if not each.startswith(ON_SCREEN)]
     # A page that brings MathJax along takes in the others.
     start = next(
         each
@@ -166,14 +172,17 @@ def make(html: Path, target: Path) -> int:
 
 def main() -> int:
     """Make the PDF of the book that is built here."""
+    everything = "--all" in sys.argv[1:]
     build = Path("_build")
     target = build / "attention.pdf"
     try:
-        count = make(build / "html", target)
+        count = make(build / "html", target, everything=everything)
     except (MissingBrowser, FileNotFoundError) as error:
         print(f"make pdf: {error}", file=sys.stderr)
         return 1
     print(f"The book, {count} pages: {target.resolve()}")
+    if not everything:
+        print("The library is left out; ALL=1 prints it, too.")
     return 0
 
 

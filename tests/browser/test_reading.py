@@ -154,9 +154,7 @@ def test_the_theme_follows_the_system_until_the_reader_chooses(page, site):
 
 
 @pytest.mark.slow
-def test_the_whole_book_prints_with_contents_and_bookmarks(
-    built_book, tmp_path
-):
+def test_the_book_prints_with_contents_and_bookmarks(built_book, tmp_path):
     from pypdf import PdfReader
 
     target = tmp_path / "book.pdf"
