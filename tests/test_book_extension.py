@@ -55,7 +55,13 @@ def test_other_caches_are_removed(root):
 
 def test_new_code_has_every_page_read_again(root):
     env = SimpleNamespace(found_docs={"b", "a"})
-    assert course.read_again(None, env, (), (), ()) == ["a", "b"]
-    assert course.read_again(None, env, (), (), ()) == []
-    (root / "attncourse" / "a.py").write_text("one = 2\n")
-    assert course.read_again(None, env, (), (), ()) == ["a", "b"]
+    app = SimpleNamespace(outdir=root / "html")
+    listing = root / "html" / "_modules" / "a.html"
+    for changed in ("attncourse/a.py", "book/_ext/b.py"):
+        (root / changed).parent.mkdir(exist_ok=True)
+        (root / changed).write_text("one = 2\n")
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.touch()
+        assert course.read_again(app, env, (), (), ()) == ["a", "b"]
+        assert not listing.exists()
+        assert course.read_again(app, env, (), (), ()) == []

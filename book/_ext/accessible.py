@@ -24,6 +24,7 @@ TAG = re.compile(r"<[^>]+>")
 # The roles of bibliographies were taken back, and without them a list has
 # no items (axe: aria-deprecated-role, aria-required-children).
 ENTRY = ' role="doc-biblioentry"'
+INDEX_TABLE = '<table style="width: 100%" class="indextable genindextable"'
 
 
 def lines_of_signature(found: re.Match) -> str:
@@ -72,16 +73,24 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         )
 
 
-def remove_fragments(app, error) -> None:
-    """Remove templates of the theme that would pass for pages."""
-    if error is None and app.builder.format == "html":
-        for file in (Path(app.outdir) / "_static").glob("*macros.html"):
-            file.unlink()
+def finish(app, error) -> None:
+    """Remove the theme's fragments of pages, and name a layout for one."""
+    if error is not None or app.builder.format != "html":
+        return
+    for file in (Path(app.outdir) / "_static").glob("*macros.html"):
+        file.unlink()
+    index = Path(app.outdir) / "genindex.html"
+    if index.is_file():
+        # These tables only put lists side by side.
+        text = index.read_text(encoding="utf-8")
+        made = f'{INDEX_TABLE} role="presentation">'
+        text = text.replace(f"{INDEX_TABLE}>", made)
+        index.write_text(text, encoding="utf-8")
 
 
 def setup(app):
     """Connect the extension."""
     # After the theme has put its functions there.
     app.connect("html-page-context", mend, priority=950)
-    app.connect("build-finished", remove_fragments)
+    app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

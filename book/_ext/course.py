@@ -51,15 +51,27 @@ def use_own_cache(app, config) -> None:
     config.nb_execution_cache_path = str(mine)
 
 
-def read_again(app, env, added, changed, removed) -> list[str]:
-    """Return every page, if what its cells compute from has changed.
+def made_by() -> str:
+    """Return a short hash of the extensions that make pages."""
+    digest = hashlib.sha256()
+    for file in sorted((ROOT / "book" / "_ext").glob("*.py")):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
-    Sphinx looks at a page's own file only.
+
+def read_again(app, env, added, changed, removed) -> list[str]:
+    """Return every page, if what its cells or its makers do has changed.
+
+    Sphinx looks at a page's own file only, and at a listing's module only.
     """
-    now = computed_from()
+    now = (computed_from(), made_by())
     before = getattr(env, "course_computed_from", None)
     env.course_computed_from = now
-    return [] if before == now else sorted(env.found_docs)
+    if before == now:
+        return []
+    shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
+    return sorted(env.found_docs)
 
 
 def setup(app):
