@@ -94,12 +94,16 @@ def test_axe_finds_nothing_on_any_page_there_is(page, site, built_book):
         name = file.relative_to(built_book).as_posix()
         if not name.startswith(("_static/", "_live/", "pagefind/")):
             page.goto(site + name)
-            found[name] = audit(page, everything=True)
+            # Listings are many, and alike.
+            thinned = name.startswith("_modules/")
+            found[name] = audit(page, everything=not thinned)
     assert {name: said for name, said in found.items() if said} == {}
 
 
 @pytest.mark.profile(viewport={"width": 390, "height": 800})
-@pytest.mark.parametrize("name", ["04_dense", "library/linear", "errata"])
+@pytest.mark.parametrize(
+    "name", ["04_dense", "library/linear", "errata", "genindex"]
+)
 def test_axe_finds_nothing_on_a_phone(page, site, name):
     page.goto(f"{site}{name}.html")
     assert audit(page) == []
