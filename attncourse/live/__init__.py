@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from attncourse import questions
+from attncourse.live.intact import intact
 from attncourse.live.output import Output
 from attncourse.live.reader import (
     SETUP,
@@ -35,7 +36,7 @@ def check(question_id: str, source: str) -> dict[str, Any]:
     """
     question = questions.load(question_id)
     output = Output()
-    with output.catching():
+    with intact(), output.catching():
         try:
             answer = define(source, question.function_name)
         except Stopped as stop:
@@ -66,7 +67,7 @@ def run(source: str, question_id: str | None = None) -> dict[str, Any]:
         questions.load(question_id)
     output = Output()
     value, error = "", None
-    with output.catching():
+    with intact(), output.catching():
         try:
             value = evaluate(source)
         except Stopped as stop:

@@ -82,6 +82,8 @@ def explained(name: str, message: str) -> str:
     'too many'
     """
     version = np.__version__
+    if name == "EOFError":
+        return f"{message} (nobody is there to answer input())"
     if sys.platform == "emscripten" and "Module" in name:
         return f"{message} (the page has Python and NumPy {version} only)"
     if name == "AttributeError" and "numpy" in message and version < "2":

@@ -1,10 +1,13 @@
 /** Pictures that come out of the worker, where the reader's text ran. */
 
 const ALLOWED = {
-  svg: ["role", "aria-label", "width", "height", "viewBox"],
+  svg: ["role", "width", "height", "viewBox"],
   rect: ["x", "y", "width", "height", "fill", "stroke"],
   text: ["x", "y", "font-size", "fill", "text-anchor"],
 };
+
+/** Colours, numbers and names; nothing that is fetched from somewhere. */
+const PLAIN = /^(rgb\([\d,. ]+\)|[#\w.\- ]*)$/;
 
 /**
  * Return an SVG if it only draws, else nothing.
@@ -25,7 +28,8 @@ export function harmless(markup) {
 
 function draws(element) {
   return [...element.attributes].every(
-    ({ name }) =>
-      name === "xmlns" || ALLOWED[element.localName]?.includes(name),
+    ({ name, value }) =>
+      name === "xmlns" || name === "aria-label" ||
+      (ALLOWED[element.localName]?.includes(name) && PLAIN.test(value)),
   ) && element.localName in ALLOWED;
 }

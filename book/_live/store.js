@@ -20,6 +20,23 @@ const PREFIX = "attncourse.answer.";
  * @property {boolean} [solved] whether a check has ever passed
  */
 
+const KINDS = {
+  text: "string",
+  version: "string",
+  revision: "string",
+  before: "string",
+  scratch: "string",
+  hints: "number",
+  verdict: "string",
+  solved: "boolean",
+};
+
+/** What of a record can have been written here. */
+const sound = (found) =>
+  Object.fromEntries(
+    Object.entries(found ?? {}).filter(([key, value]) =>
+      typeof value === KINDS[key]));
+
 const fresh = () =>
   Date.now().toString(36) + Math.random().toString(36).slice(2, 8);
 
@@ -52,8 +69,7 @@ class Store {
   read(id) {
     if (this.#memory.has(id)) return { ...this.#memory.get(id) };
     try {
-      const found = JSON.parse(localStorage.getItem(PREFIX + id) ?? "{}");
-      return found && typeof found === "object" ? found : {};
+      return sound(JSON.parse(localStorage.getItem(PREFIX + id) ?? "{}"));
     } catch (error) {
       // What cannot be read as JSON was not written here.
       if (!(error instanceof SyntaxError)) this.trouble = "forbidden";

