@@ -6,9 +6,10 @@ import {
 } from "./masks_maths.js";
 
 const OPERATORS = ["", "and", "or", "and not", "or not"];
-/** Where an arrow leads: rows down, columns to the right. */
+/** Where a key leads: rows down, columns to the right. */
 const WAYS = {
   ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
+  Home: [0, -Infinity], End: [0, Infinity],
 };
 /** More lines of drawn cells than this are counted, not written. */
 const LINES = 3;
@@ -165,9 +166,10 @@ class Masks extends Explorer {
     if (!way || at < 0) return;
     event.preventDefault();
     const count = this.#count;
-    const [row, column] = [Math.floor(at / count) + way[0], at % count + way[1]];
-    const inside = Math.min(row, column) >= 0 && Math.max(row, column) < count;
-    if (inside) this.#cells[row * count + column].focus();
+    const within = (to) => Math.min(Math.max(to, 0), count - 1);
+    const row = within(Math.floor(at / count) + way[0]);
+    const column = within(at % count + way[1]);
+    this.#cells[row * count + column].focus();
   }
 
   compute(state) {

@@ -105,6 +105,10 @@ def test_masks_are_composed_drawn_and_named(open_explorer, page):
         page.evaluate("document.activeElement.getAttribute('aria-label')")
         == "sees sees sees"
     )
+    page.keyboard.press("End")
+    assert found.locator("[aria-label='sees sees (pad) 7']:focus").count() == 1
+    page.keyboard.press("Home")
+    assert found.locator("[aria-label='sees sees she']:focus").count() == 1
     # By dragging: a row of the past is rubbed out, one place after another.
     cells = [
         found.get_by_role("button", name=f"the sees {word}", exact=True)
