@@ -67,7 +67,9 @@ def live(site, built_book):
     return site
 
 
-@pytest.fixture(scope="session")
+# One for each file: a browser that outlived its tests would be among the
+# processes that other tests must find gone.
+@pytest.fixture(scope="module")
 def chromium():
     """Return a running Chromium, or skip and say why."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
