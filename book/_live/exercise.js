@@ -139,15 +139,13 @@ class LiveExercise extends HTMLElement {
   #check() {
     const { id, kind } = this.facts;
     const { source, locate } = this.#composed();
+    const text = this.answer.text;
+    this.keeper.changed.flush();
     this.#ask("Checking", (engine) => engine.check(id, source), (verdict) => {
-      const passed = verdict.verdict === "pass";
       this.#tell(headline(verdict, kind), verdict.verdict);
       showVerdict(this.found, verdict, this.#page(locate));
       this.#markLine(verdict.error, locate);
-      store.change(id, {
-        verdict: verdict.verdict,
-        ...(passed ? { solved: true } : {}),
-      });
+      if (verdict.verdict === "pass") store.change(id, { right: text });
     });
   }
 

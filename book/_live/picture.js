@@ -27,9 +27,11 @@ export function harmless(markup) {
 }
 
 function draws(element) {
+  if (!Object.hasOwn(ALLOWED, element.localName)) return false;
+  const allowed = ALLOWED[element.localName];
   return [...element.attributes].every(
     ({ name, value }) =>
       name === "xmlns" || name === "aria-label" ||
-      (ALLOWED[element.localName]?.includes(name) && PLAIN.test(value)),
-  ) && element.localName in ALLOWED;
+      (allowed.includes(name) && PLAIN.test(value)),
+  );
 }

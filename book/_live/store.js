@@ -16,8 +16,7 @@ const PREFIX = "attncourse.answer.";
  * @property {string} [before] the text that Reset threw away
  * @property {string} [scratch] code that tries the answer out
  * @property {number} [hints] how many hints have been opened
- * @property {string} [verdict] of the last check
- * @property {boolean} [solved] whether a check has ever passed
+ * @property {string} [right] the text that passed its check last
  */
 
 const KINDS = {
@@ -27,8 +26,7 @@ const KINDS = {
   before: "string",
   scratch: "string",
   hints: "number",
-  verdict: "string",
-  solved: "boolean",
+  right: "string",
 };
 
 /** What of a record can have been written here. */
@@ -128,13 +126,12 @@ class Store {
 export const store = new Store();
 
 /**
- * How far a reader is with a question.
+ * How far a reader is with a question: solved, if this very text passed.
  * @returns {"open"|"tried"|"solved"}
  */
 export function stateOf(kept, stub) {
-  if (kept.solved) return "solved";
-  if (kept.text !== undefined && kept.text !== stub) return "tried";
-  return "open";
+  if (kept.text === undefined || kept.text === stub) return "open";
+  return kept.text === kept.right ? "solved" : "tried";
 }
 
 export const MARKS = {

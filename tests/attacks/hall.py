@@ -23,7 +23,9 @@ from attncourse.grading.handed_in import collecting, submission
 from attncourse.grading.judging.judges import JudgeServer, grade_job
 from attncourse.grading.model import Job, Limits
 from attncourse.grading.notebooks.source import read_plan
-from attncourse.grading.pages import feedback
+from attncourse.grading.pages.cards import gather
+from attncourse.grading.pages.feedback_html import as_html
+from attncourse.grading.pages.feedback_text import as_markdown
 from attncourse.grading.running import autograded
 from attncourse.grading.sandbox.owner import Sandbox
 
@@ -197,13 +199,10 @@ class Hall:
         outcome = grade_job(job, self.sandbox, self.judges)
         shown = json.dumps(outcome.to_json())
         content = json.loads(found.data)
+        graded = gather(outcome, content, self.plan, script=job.script)
         sights = {
-            "page": feedback.page(
-                outcome, content, self.plan, script=job.script
-            ),
-            "text": feedback.markdown(
-                outcome, content, self.plan, script=job.script
-            ),
+            "page": as_html(graded),
+            "text": as_markdown(graded),
             "autograded": json.dumps(
                 autograded.compose(self.plan, read, outcome)
             ),

@@ -39,7 +39,7 @@ def test_a_text_is_not_kept_over_one_that_it_has_not_seen(page, desk):
 def test_a_record_that_nobody_here_wrote_does_no_harm(page, desk):
     page.evaluate(
         "localStorage.setItem('attncourse.answer.dense.attend',"
-        ' \'{"text": 5, "scratch": ["x"], "hints": "9", "solved": "no"}\')'
+        ' \'{"text": 5, "scratch": ["x"], "hints": "9", "right": 3}\')'
     )
     page.reload()
     desk.write("fine")
@@ -161,8 +161,8 @@ def test_the_answers_go_into_the_notebook_and_are_graded(page, live):
 def test_the_overview_knows_every_question_and_can_forget(page, live):
     page.goto(f"{live}04_dense.html")
     page.evaluate(
-        "(key) => localStorage.setItem(key, '{\"solved\": true}')",
-        kept("dense.attend"),
+        "([key, record]) => localStorage.setItem(key, record)",
+        [kept("dense.attend"), '{"text": "mine", "right": "mine"}'],
     )
     page.goto(f"{live}progress.html")
     count = 0

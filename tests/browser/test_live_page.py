@@ -60,6 +60,12 @@ def test_a_question_is_solved_in_the_page(page, live):
     desk.press("Run")
     desk.box.get_by_text("weights [[0.73").wait_for()
 
+    # The mark is about this text, not about one that was there before.
+    desk.write(f"{RIGHT}\n# and more")
+    desk.box.get_by_text("◐ tried").wait_for()
+    desk.write(RIGHT)
+    desk.box.get_by_text("✓ solved").wait_for()
+
     page.reload()
     assert desk.text() == RIGHT
     assert "axis=-1" in desk.answer.locator("pre").first.inner_text()

@@ -8,6 +8,7 @@ from grading.page_texts import ANSWERS, GRID, MISTAKES, QUESTIONS, STAGES
 
 from attncourse.grading.classdata import Manual
 from attncourse.grading.model import Judged, Outcome, Plan, SourceCell
+from attncourse.grading.pages.cards import gather
 
 LEVEL = (
     "Landlock (ABI 7), seccomp, resource limits; "
@@ -247,3 +248,8 @@ def outcome(student="ada", **more):
 MANUAL = (
     Manual(grade_id="why", max_points=2.0, points=1.5, comment="Well seen."),
 )
+
+
+def graded():
+    """Return the sample notebook's feedback, gathered."""
+    return gather(outcome(), notebook(), plan())

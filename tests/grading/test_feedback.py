@@ -11,17 +11,20 @@ from grading.page_words import Words
 
 from attncourse.grading.classdata import Manual
 from attncourse.grading.model import VERDICTS, Judged, Outcome, Script, Step
-from attncourse.grading.pages import feedback
+from attncourse.grading.pages.cards import gather
+from attncourse.grading.pages.feedback_html import as_html
+from attncourse.grading.pages.feedback_text import as_markdown
 from attncourse.grading.pages.frame import LABELS
 from attncourse.grading.pages.sentences import MEANINGS
+
+FORMS = {"page": as_html, "markdown": as_markdown}
 
 
 def made(form, outcome=None, notebook=None, **more):
     """Return a page's words, or the Markdown, of a graded notebook."""
     outcome = outcome or samples.outcome()
     notebook = notebook or samples.notebook()
-    make = getattr(feedback, form)
-    text = make(outcome, notebook, samples.plan(), **more)
+    text = FORMS[form](gather(outcome, notebook, samples.plan(), **more))
     return Words(text).text if form == "page" else text.replace("\\", "")
 
 
@@ -82,7 +85,7 @@ def test_an_error_that_the_verdict_names_is_not_said_twice(form):
 
 
 def test_the_guilty_line_stands_out_in_the_students_cell():
-    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    page = as_html(samples.graded())
     here = re.findall('<span class="l here">(.*?)\n', page)
     assert len(here) == 2
     assert "picked" in here[1]
@@ -209,14 +212,13 @@ def test_told_may_have_any_form(form, told):
     ],
 )
 def test_any_notebook_gets_feedback(form, notebook):
-    make = getattr(feedback, form)
-    text = make(samples.outcome(), notebook, samples.plan())
+    text = FORMS[form](gather(samples.outcome(), notebook, samples.plan()))
     assert "18" in text
 
 
 def test_an_outcome_without_questions_gets_a_page():
     empty = Outcome(student="", assignment="", questions=())
-    page = feedback.page(empty, {"cells": []}, samples.plan())
+    page = as_html(gather(empty, {"cells": []}, samples.plan()))
     assert "(no name)" in page
 
 
@@ -249,8 +251,8 @@ def test_a_cell_that_claims_to_be_anothers_answer_is_not_taken_for_it():
         {"cell_type": "code", "source": "FORGED", "metadata": forged}
     )
     script = Script(steps=(Step(do="cell", grade_id="cache", index=2),))
-    page = feedback.page(
-        samples.outcome(), notebook, samples.plan(), script=script
+    page = as_html(
+        gather(samples.outcome(), notebook, samples.plan(), script=script)
     )
     card = page.partition('id="q1"')[2].partition("</section>")[0]
     assert "cache_mask" in card
@@ -261,7 +263,7 @@ def test_markdown_shows_hostile_text_as_it_is_and_no_element_of_it():
     for text in [*payloads.html("http://x/v"), *payloads.markdown("http://x")]:
         outcome = samples.outcome(text, isolation=text)
         notebook = samples.notebook({"weigh": f"```\n{text}\n~~~~\n````x"})
-        source = feedback.markdown(outcome, notebook, samples.plan())
+        source = as_markdown(gather(outcome, notebook, samples.plan()))
         drawn = mistune.create_markdown(escape=False, plugins=["table"])
         shown = drawn(source)
         kinds = set(re.findall(r"<(\w+)", shown))
@@ -275,6 +277,6 @@ def test_what_is_code_in_the_courses_words_is_shown_as_code():
     graded = samples.outcome(questions=(judged,))
     parts = graded, samples.notebook(), samples.plan()
     assert "<code>d_a</code> is *not* <code>a &lt; b</code>" in (
-        feedback.page(*parts)
+        as_html(gather(*parts))
     )
-    assert r"`d_a` is \*not\* `a < b`" in feedback.markdown(*parts)
+    assert r"`d_a` is \*not\* `a < b`" in as_markdown(gather(*parts))

@@ -10,7 +10,9 @@ from grading.page_words import Elements
 
 from attncourse.grading.classdata import ClassData, Manual, Row, Similar
 from attncourse.grading.model import Judged, Outcome
-from attncourse.grading.pages import feedback, markup, report
+from attncourse.grading.pages import markup, report
+from attncourse.grading.pages.cards import gather
+from attncourse.grading.pages.feedback_html import as_html
 from attncourse.grading.pages.frame import policy
 from attncourse.grading.pages.safe import name
 
@@ -107,7 +109,7 @@ def hostile(url):
 def feedback_page(url):
     """Return a page of feedback with every payload everywhere."""
     outcome, notebook, manual, _ = hostile(url)
-    return feedback.page(outcome, notebook, samples.plan(), manual=manual)
+    return as_html(gather(outcome, notebook, samples.plan(), manual=manual))
 
 
 def report_page(url):
@@ -223,7 +225,7 @@ def test_the_policy_alone_would_hold_the_payloads(tmp_path):
 
 
 def test_the_pages_own_style_is_applied_under_its_policy(tmp_path):
-    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    page = as_html(samples.graded())
     file = tmp_path / "page.html"
     file.write_text(page, "utf-8")
     tree, said = opened(

@@ -9,14 +9,14 @@ from grading import page_samples as samples
 from grading.page_words import Words
 
 from attncourse.grading.model import VERDICTS
-from attncourse.grading.pages import feedback
+from attncourse.grading.pages.feedback_html import as_html
 from attncourse.grading.pages.frame import LABELS, MARKS
 from attncourse.grading.pages.listing import code
 from attncourse.grading.pages.sentences import MEANINGS
 
 
 def test_the_page_names_its_parts_for_a_reader():
-    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    page = as_html(samples.graded())
     words = Words(page)
     assert '<html lang="en">' in page
     assert page.count("<h1") == page.count("<main") == 1
@@ -30,14 +30,14 @@ def test_the_page_names_its_parts_for_a_reader():
 
 
 def test_no_mark_stands_without_its_words():
-    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    page = as_html(samples.graded())
     for mark in re.findall('<span class="mark"([^>]*)>', page):
         assert "aria-hidden" in mark or "aria-label" in mark
     assert set(LABELS) == set(MARKS) == set(MEANINGS) == set(VERDICTS)
 
 
 def test_the_page_forbids_all_that_it_does_not_need():
-    page = feedback.page(samples.outcome(), samples.notebook(), samples.plan())
+    page = as_html(samples.graded())
     policy = re.search('Security-Policy" content="([^"]*)"', page)[1]
     assert policy.startswith("default-src 'none'; img-src data:; style-src ")
     assert "unsafe" not in policy

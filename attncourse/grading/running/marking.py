@@ -18,7 +18,13 @@ from attncourse.grading.model import (
     Plan,
     Script,
 )
-from attncourse.grading.pages import feedback
+from attncourse.grading.pages.cards import gather
+from attncourse.grading.pages.feedback_html import as_html
+from attncourse.grading.pages.feedback_text import as_markdown
+from attncourse.grading.pages.not_graded import (
+    not_graded,
+    not_graded_markdown,
+)
 from attncourse.grading.running import autograded
 from attncourse.grading.running.tasks import Marked, Setup, Task
 from attncourse.grading.sandbox.owner import Sandbox
@@ -95,18 +101,20 @@ def finish(
 ) -> Marked:
     """Return an outcome with the notebook and the pages that show it."""
     notebook = autograded.compose(plan, read, outcome)
-    shown: dict[str, Any] = {
-        "manual": by_hand(task, plan, outcome, notebook),
-        "script": script,
-        "penalty": task.penalty,
-    }
-    told = as_dict(read)
+    graded = gather(
+        outcome,
+        as_dict(read),
+        plan,
+        manual=by_hand(task, plan, outcome, notebook),
+        script=script,
+        penalty=task.penalty,
+    )
     return Marked(
         outcome=outcome,
         notebook=notebook,
         pages={
-            ".html": feedback.page(outcome, told, plan, **shown),
-            ".md": feedback.markdown(outcome, told, plan, **shown),
+            ".html": as_html(graded),
+            ".md": as_markdown(graded),
         },
     )
 
@@ -175,7 +183,7 @@ def lost(task: Task, plan: Plan, why: str) -> Marked:
     except (GradingError, MemoryError, RecursionError):
         return Marked(problem=f"the grader lost this submission: {why}")
     pages = {
-        ".html": feedback.not_yet(task.student, plan),
-        ".md": feedback.not_yet_markdown(task.student, plan),
+        ".html": not_graded(task.student, plan),
+        ".md": not_graded_markdown(task.student, plan),
     }
     return replace(made, pages=pages, lost=True)

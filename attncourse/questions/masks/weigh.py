@@ -30,8 +30,8 @@ def weigh(scores, mask):
     minus infinity, the logarithm of an empty sum. What stands at a
     forbidden place, NaN or a very large number included, has no
     influence. Allowed scores of any size, far below -1e9 too, are
-    handled. The arguments are
-    left as they were. Single precision is accurate enough.
+    handled. The arguments are left as they were. Single precision is
+    accurate enough.
     """
     allowed = np.where(mask, scores, -np.inf)
     highest = allowed.max(axis=-1, keepdims=True)
