@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attncourse.grading.judging import forgetting
+from attncourse.grading.inside.forgetting import forgetful
 
 STUDENT = """
 import numpy
@@ -34,12 +34,11 @@ def constant(x):
 def names():
     made = {"__name__": "__main__"}
     exec(STUDENT, made)
-    exec(forgetting.SOURCE, made)
     return made
 
 
 def copied(names, name):
-    return names[forgetting.NAME](names[name])
+    return forgetful(names[name])
 
 
 def test_each_copy_starts_anew(names):

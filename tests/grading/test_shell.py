@@ -249,13 +249,115 @@ def test_a_transformer_of_the_students_is_asked_for_plain_python_too(shell):
     assert shell.run("1 + 1", "cell 4").result == 2
 
 
-def test_a_cell_that_is_known_runs_as_it_was_read(shell):
-    shell.python.known["%seven"] = "7\n", ast.parse("7\n")
+PLAIN = """\
+import sys as system  # a comment
+@staticmethod
+def f(x):
+    '''Return x.
+
+a line that looks like a statement: y = 1
+'''
+    return x
+""".replace("'''", '"""')
+# Last statements of all kinds.
+LASTS = [
+    "x = 1\nx",
+    "x = 1\nx  # it is\n\n# so\n",
+    "x = 1\nx;",
+    "x = 1; x",
+    "x = 1; x;",
+    "x = 2\nif x:\n    x\nelse:\n    3",
+    "x = 2\ntry:\n    x\nfinally:\n    x",
+    "print(\n    5\n)",
+    "x = (\n    5,\n)\nx[\n    0\n]",
+    "x = [1, 2]\n*x, 3",
+    'x = """\ny\n#"""\n',
+    'max("""\ny = 1\n#""")\n',
+    'x = """\n7\n"""',
+    "x = \\\n7",
+    "x = 3\n'text'",
+    "@staticmethod\n# of mine\ndef f(): 5\nf()",
+    f"{PLAIN}f(4)",
+    PLAIN,
+    "%precision 3\n6",
+    "%%capture\nx = 8\nx",
+    "get_ipython().run_cell('x = 9');\nx",
+    "get_ipython().run_cell('x = 9')\nx",
+    "get_ipython().transform_cell('x = 9')\nx = 5\nx",
+    "await __import__('asyncio').sleep(0)\n4",
+    "import warnings\nwarnings.warn('w')\n4 is 4",
+]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("source", LASTS)
+def test_cells_show_and_leave_what_they_do_in_ipython(shell, source):
+    ran = shell.run(source, "cell 1")
+    mine = {**shell.user_ns}
+    assert ran.failure is None, ran.failure
+    prepare = shell.python.compile.prepare
+    shell.python.compile.prepare = lambda source: False
     try:
-        assert shell.run("%seven", "cell 1").result == 7
-        assert shell.run("%seven", "cell 2").result == 7
+        theirs = shell.run(source, "cell 1")
     finally:
-        shell.python.known.clear()
+        shell.python.compile.prepare = prepare
+    assert ran.result == theirs.result
+    assert [each.get("text") for each in ran.outputs] == [
+        each.get("text") for each in theirs.outputs
+    ]
+    assert len(ran.outputs) == len(theirs.outputs)
+    assert mine.get("x") == shell.user_ns.get("x")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x = 1\nreturn x", "def f(:\n    1", "x = 1\n  y = 2", "1 +", "f'{'"],
+)
+def test_what_does_not_compile_is_told_as_ipython_does(shell, source):
+    told = shell.run(source, "cell 1").failure
+    shell.python.compile.prepare, prepare = (
+        lambda source: False,
+        shell.python.compile.prepare,
+    )
+    try:
+        theirs = shell.run(source, "cell 1").failure
+    finally:
+        shell.python.compile.prepare = prepare
+    assert told is not None
+    assert told | {"cell": ""} == theirs | {"cell": ""}
+
+
+def test_the_future_of_one_cell_is_that_of_the_next(shell):
+    shell.run("from __future__ import annotations", "cell 1")
+    try:
+        shell.run("def f(x: nothing_of_this_name): pass", "cell 2")
+        ran = shell.run("f.__annotations__", "cell 3")
+        assert ran.result == {"x": "nothing_of_this_name"}
+    finally:
+        shell.python.compile.reset_compiler_flags()
+
+
+def test_a_cell_that_was_compiled_before_it_came_runs_each_time(shell):
+    shell.python.compile.remember("x = 6\nx + 1", "the test t")
+    try:
+        assert len(shell.python.compile.known) == 1
+        assert shell.run("x = 6\nx + 1", "the test t").result == 7
+        assert shell.run("x = 6\nx + 1", "the test t").result == 7
+        assert shell.run("x = 6\nx + 2", "the test t").result == 8
+    finally:
+        shell.python.compile.known.clear()
+
+
+def test_a_transformer_of_trees_is_asked(shell):
+    class Doubled(ast.NodeTransformer):
+        def visit_Constant(self, node):
+            return ast.copy_location(ast.Constant(node.value * 2), node)
+
+    shell.python.ast_transformers.append(Doubled())
+    try:
+        assert shell.run("4", "cell 1").result == 8
+    finally:
+        shell.python.ast_transformers.clear()
 
 
 def test_a_command_does_not_run_and_does_not_stop_the_cell(shell):

@@ -53,10 +53,19 @@ def live(
 
 def settle_in(seed: int) -> None:
     """Make the folder home, and chance repeatable."""
-    child.folder_is_home()
+    folder_is_home()
     tempfile.tempdir = None
     sys.path.insert(0, os.getcwd())
     random.seed(seed)
     sys.modules["numpy"].random.seed(seed % (1 << 32))
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.manual_seed(seed % (1 << 63))
+
+
+def folder_is_home() -> None:
+    """Make the working directory the place for everything."""
+    here = os.getcwd()
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "PWD"):
+        os.environ[name] = here
+    for name in ("USER", "LOGNAME"):  # the system knows no name for it
+        os.environ[name] = "student"

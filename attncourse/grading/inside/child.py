@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import pathlib
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from . import failure, wire
 from .arguments import Arguments, Packed, pack, unpack
 from .calm import calmly
 from .channel import Channel
+from .forgetting import forgetful
 from .objects import Table, describe, is_data, kind
 from .shell import Shell
 from .torches import gradients, parameters, state
@@ -106,8 +106,16 @@ class Server:
         return {"value": None}
 
     def do_call(self, request: dict) -> dict:
-        """Call an object, or its method."""
-        return self._call(request, self._function(request))
+        """Call an object, its method, or a copy that remembers nothing."""
+        if not request.get("fresh"):
+            return self._call(request, self._function(request))
+        made: dict[str, Any] = {}
+
+        def copied(*args: Any, **kwargs: Any) -> Any:
+            made["copy"] = forgetful(request["target"])
+            return made["copy"](*args, **kwargs)
+
+        return self._call(request, copied) | made
 
     def do_gradient(self, request: dict) -> dict:
         """Call an object, run backward, return the gradients."""
@@ -195,10 +203,7 @@ class Server:
         return function
 
     def _ask(self, number: int, name: str, args: tuple, kwargs: dict) -> Any:
-        """Let the judge call its function, and return its answer.
-
-        Any thread may ask, while the call that brought the function runs.
-        """
+        """Let the judge call its function, for any thread, in turn."""
         with self.asking:
             return self._asked(number, name, args, kwargs)
 
@@ -294,12 +299,3 @@ def made(raised: wire.Raised) -> BaseException:
         return raised.type(raised.message)
     except TypeError:  # it takes more than a message
         return RuntimeError(raised.message)
-
-
-def folder_is_home() -> None:
-    """Make the working directory the place for everything."""
-    here = os.getcwd()
-    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "PWD"):
-        os.environ[name] = here
-    for name in ("USER", "LOGNAME"):  # the system knows no name for it
-        os.environ[name] = "student"

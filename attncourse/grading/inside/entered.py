@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from types import CodeType
 
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.history import HistoryManager
+
+from .plain import compiled
+
+Codes = tuple[CodeType, ...]
 
 
 class Compiler(CachingCompiler):
@@ -16,49 +20,55 @@ class Compiler(CachingCompiler):
         super().__init__()
         self.next_name = "cell"
         self.cells: dict[str, str] = {}
-        self.parsed: tuple[str, ast.AST] | None = None
-        # Statements of the instructor's, by identity and file name.
-        self.compiled: dict[tuple[int, str], tuple[ast.AST, Any]] = {}
+        # Cells of the instructor's: by source, file name and what earlier
+        # cells have imported from the future.
+        self.known: dict[tuple[str, str, int], Codes] = {}
+        # The next cell, compiled, while IPython has not come to it yet.
+        self._prepared: tuple[str, Codes] | None = None
+
+    def prepare(self, source: str) -> bool:
+        """Compile the next cell; False if that is left to IPython."""
+        name = self._next_file()
+        codes = self.known.get((source, name, self.flags))
+        if codes is None:
+            codes = compiled(source, name, self)
+        self._prepared = None if codes is None else (source, codes)
+        return codes is not None
+
+    def taken(self) -> Codes | None:
+        """Return what was prepared, once."""
+        prepared, self._prepared = self._prepared, None
+        return prepared and prepared[1]
 
     def ast_parse(
         self, source: str, filename: str = "<unknown>", symbol: str = "exec"
     ) -> ast.AST:
-        """Parse a source, once if twice in a row."""
-        if self.parsed is not None and self.parsed[0] == source:
-            tree, self.parsed = self.parsed[1], None
-            return tree
+        """Return a tree; that of a prepared cell is not needed."""
+        if self._prepared is not None and self._prepared[0] == source:
+            return ast.Module([], [])
+        self._prepared = None
         return super().ast_parse(source, filename, symbol)
 
-    def __call__(
-        self, source: Any, filename: str, symbol: str, **how: Any
-    ) -> Any:
-        """Compile a statement, unless that was done before."""
-        if isinstance(source, (ast.Module, ast.Interactive)) and source.body:
-            first = source.body[0]
-            known = self.compiled.get((id(first), filename))
-            if known is not None and known[0] is first:
-                return known[1]
-        return super().__call__(source, filename, symbol, **how)
+    def remember(self, source: str, name: str) -> None:
+        """Compile a cell before it comes, where that can be done."""
+        source = source if source.endswith("\n") else f"{source}\n"
+        filename = f"<{name}>"
+        codes = compiled(source, filename, self)
+        if codes is not None:
+            self.known[source, filename, self.flags] = codes
 
-    def remember(self, tree: ast.Module, filename: str) -> None:
-        """Compile a cell's statements one by one, as IPython will."""
-        for node in tree.body:
-            shown = node is tree.body[-1] and isinstance(node, ast.Expr)
-            whole: Any = ast.Module([node], [])
-            if shown:
-                whole = ast.Interactive([node])
-            mode = "single" if shown else "exec"
-            code = super().__call__(whole, filename, mode)
-            self.compiled[id(node), filename] = node, code
+    def _next_file(self) -> str:
+        name, count = f"<{self.next_name}>", 1
+        while name in self.cells:
+            count += 1
+            name = f"<{self.next_name}: {count}>"
+        return name
 
     def get_code_name(
         self, raw_code: str, transformed_code: str, number: int
     ) -> str:
         """Return a file name that no other cell has."""
-        name, count = f"<{self.next_name}>", 1
-        while name in self.cells:
-            count += 1
-            name = f"<{self.next_name}: {count}>"
+        name = self._next_file()
         self.cells[name] = self.next_name
         return name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -117,9 +116,8 @@ class Interactive(InteractiveShell):
     compile: Any
     record: Outputs
     hidden = False
-    # Plain Python of the instructor's, by its source.
-    known: dict[str, tuple[str, ast.AST]] = {}  # noqa: RUF012 - the process's
-    own_syntax: list[Any] = []  # noqa: RUF012
+    own_syntax: list[Any] = []  # noqa: RUF012 - the process's
+    entering = False  # whether what is transformed next is the cell to run
 
     @classmethod
     def make(cls) -> Interactive:
@@ -191,18 +189,31 @@ class Interactive(InteractiveShell):
 
         IPython's own search for its syntax takes longer than most cells.
         """
-        if self._syntax() != self.own_syntax:
-            return super().transform_cell(raw_cell)
-        if raw_cell in self.known:
-            self.compile.parsed = self.known[raw_cell]
-            return self.known[raw_cell][0]
-        text = raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
-        try:
-            tree = self.compile.ast_parse(text, f"<{self.compile.next_name}>")
-        except Exception:
-            return super().transform_cell(raw_cell)
-        self.compile.parsed = text, tree
-        return text
+        entering, self.entering = self.entering, False
+        usual = self._syntax() == self.own_syntax and not self.ast_transformers
+        if entering and usual and self.ast_node_interactivity == "last_expr":
+            text = raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
+            if self.compile.prepare(text):
+                return text
+        return super().transform_cell(raw_cell)
+
+    def _run_cell(self, *args: Any, **options: Any) -> Any:
+        """Run a cell; magics, too, transform and parse, what they run."""
+        self.entering = True
+        return super()._run_cell(*args, **options)
+
+    async def run_ast_nodes(
+        self, nodelist: list, cell_name: str, *args: Any, **options: Any
+    ) -> Any:
+        """Run a cell's statements; tell whether one raised."""
+        codes = self.compile.taken()
+        if codes is None or nodelist:
+            run = super().run_ast_nodes
+            return await run(nodelist, cell_name, *args, **options)
+        for code in codes:
+            if await self.run_code(code, options.get("result")):
+                return True
+        return False
 
     def should_run_async(self, raw_cell: str, **how: Any) -> bool:
         """Tell whether a cell waits for something."""

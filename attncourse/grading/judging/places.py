@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attncourse.grading.inside.wire import Handle
-from attncourse.grading.judging import forgetting
 from attncourse.grading.judging.proxies import (
     Holder,
     Proxy,
@@ -89,16 +87,3 @@ class Place:
         else:
             self.found.pop(name, None)
         return value
-
-    def fresh(self, handle: Handle) -> Handle:
-        """Return a copy of a function that shares no state with it."""
-        if forgetting.NAME not in self.found:
-            self.child.run(forgetting.SOURCE, "a cell of the grader's")
-            with contextlib.suppress(KeyError):
-                self.fetch(forgetting.NAME)
-        if forgetting.NAME not in self.found:
-            return handle
-        copied = self.child.call(self.found[forgetting.NAME], (handle,))
-        if type(copied.value) is not Proxy:
-            return handle
-        return ref_of(copied.value).handle

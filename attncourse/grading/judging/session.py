@@ -14,7 +14,12 @@ from attncourse.grading.inside.wire import WireError
 from attncourse.grading.judging.anonymity import anonymous
 from attncourse.grading.judging.guilt import Guilt
 from attncourse.grading.judging.places import OpenChild, Place
-from attncourse.grading.judging.proxies import ProxyError, Ref
+from attncourse.grading.judging.proxies import (
+    Proxy,
+    ProxyError,
+    Ref,
+    ref_of,
+)
 from attncourse.grading.judging.raising import Stopped, raised
 from attncourse.grading.judging.replaying import Replays
 from attncourse.grading.judging.showing import show
@@ -207,18 +212,21 @@ class Session(Replays):
         options: dict[str, Any] = {"budget": self.budget}
         if what in ("call", "method", "gradient"):
             options["callbacks"] = place.callbacks
+        if ref.fresh and what == "call":
+            options["fresh"] = True
         handle = place.handle(ref)
-        if ref.fresh and place.callbacks:
-            handle = place.fresh(handle)
-            ref.place, ref.handle, ref.fresh = place, handle, False
         try:
             sent = anonymous(args)
-            return getattr(place.child, what)(handle, *sent, **options)
+            called = getattr(place.child, what)(handle, *sent, **options)
         except Exception:
             raise
         except BaseException:  # interrupted in the middle of an answer
             place.child.close()
             raise
+        if ref.fresh and type(called.copy) is Proxy:
+            copied = ref_of(called.copy).handle
+            ref.place, ref.handle, ref.fresh = place, copied, False
+        return called
 
     def _of(self, ref: Ref) -> Place:
         """Return the process in which an object is to be asked."""

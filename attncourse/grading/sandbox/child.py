@@ -140,9 +140,15 @@ class Child:
         *,
         budget: Budget | None = None,
         callbacks: bool = True,
+        fresh: bool = False,
     ) -> Called:
-        """Call a function, construct a class, apply a module."""
-        request = {"do": "call", "target": target}
+        """Call a function, construct a class, apply a module.
+
+        A `fresh` call is one of a copy that shares no state.
+        """
+        request: dict[str, Any] = {"do": "call", "target": target}
+        if fresh:
+            request["fresh"] = True
         given = args, {} if kwargs is None else kwargs
         return self._ask(request, budget, given, callbacks=callbacks)
 

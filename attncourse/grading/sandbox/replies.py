@@ -92,7 +92,8 @@ class Called:
     `args` and `kwargs` are the arguments as they are after it; the value
     may be one of them. `subclasses` counts values that came as their base
     type. `gradients` has, after a backward pass, ``args``, ``kwargs`` and
-    ``parameters``.
+    ``parameters``. `copy` is the fresh copy that was called, if one was
+    asked for.
     """
 
     value: Any = None
@@ -102,6 +103,7 @@ class Called:
     outputs: tuple[dict[str, Any], ...] = ()
     subclasses: int = 0
     gradients: dict[str, Any] | None = None
+    copy: Any = None
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -168,6 +170,7 @@ def called(told: dict[str, Any], given: Any = None) -> Called:
         outputs=checked_outputs(told.get("outputs", [])),
         subclasses=subclasses,
         gradients=gradients,
+        copy=told.get("copy"),
         cpu_s=told["cpu_s"],
         wall_s=told["wall_s"],
     )
