@@ -3,6 +3,8 @@
 import importlib
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from attncourse import questions
 from attncourse.checking import Audit, Prediction, Question, judge
 from attncourse.checking.edit import EditError
 from attncourse.checking.run import call
+from attncourse.notebooks import engine
 
 # A right answer meets all of these keys in `make test-all`, and the first
 # quarter in `make test`; one that takes long, being plain loops or
@@ -120,6 +123,23 @@ def test_two_misconceptions_together_are_told_apart(question):
         named_so += bool(result.diagnosis) or result.verdict == "error"
     assert composed >= len(question.misconceptions)
     assert named_so >= 0.9 * composed
+
+
+@pytest.mark.parametrize("unit", existing_units())
+def test_a_judge_finds_the_wrong_functions_of_its_unit_compiled(unit):
+    # As the server of judges starts, and then one of its judges.
+    program = (
+        "import importlib, sys\n"
+        "from attncourse.checking import Question, diagnose, edit\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)\n"
+        "edit.compile = None\n"
+        "for name in sys.argv[2:-1]:\n"
+        "    question = sys.modules[name].QUESTION\n"
+        "    if isinstance(question, Question):\n"
+        "        diagnose.prepare(question)\n"
+    )
+    command = [sys.executable, "-c", program, *engine.modules(unit)]
+    subprocess.run(command, check=True)
 
 
 @pytest.mark.parametrize("question", **by_id(ALL))

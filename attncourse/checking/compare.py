@@ -175,7 +175,8 @@ def _difference_of_numbers(answer, truth, tolerance, nan_is_nan):
 
 
 def _first_wrong(answer, truth, wrong):
-    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    first = np.unravel_index(np.argmax(wrong), wrong.shape)
+    place = tuple(int(i) for i in first)
     where = f"at index {place}, " if place else ""
     return Mismatch(
         "values",

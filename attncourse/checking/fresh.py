@@ -25,7 +25,12 @@ def fresh(function: Callable) -> Callable:
     own = function.__globals__
     namespace: dict[str, Any] = {}
     for name, value in own.items():
-        namespace[name] = _fresh_value(value, own, namespace)
+        # The built-ins are Python's own and long to copy.
+        namespace[name] = (
+            value
+            if name == "__builtins__"
+            else _fresh_value(value, own, namespace)
+        )
     return _rebound(function, namespace)
 
 

@@ -19,6 +19,7 @@ from attncourse.checking.run import (
     Failure,
     Outcome,
     call,
+    called,
     calmly,
     failure_of,
     part,
@@ -46,7 +47,8 @@ def examine(
         outcomes.append(call(answer, case, quiet=quiet))
         if outcomes[0].failure and outcomes[0].failure.todo:
             return _todo(question)
-    expected = [call(question.function, case) for case in cases]
+    with calmly(quiet=True):
+        expected = [called(question.function, case) for case in cases]
     broken = [each for each in expected if each.failure]
     if broken:  # the author's mistake, never the student's
         raise RuntimeError(

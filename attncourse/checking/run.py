@@ -64,11 +64,16 @@ def calmly(*, quiet: bool) -> Iterator[None]:
 
 def call(function: Callable, case: Case, *, quiet: bool = True) -> Outcome:
     """Return the outcome of `function` on a private copy of the case."""
+    with calmly(quiet=quiet):
+        return called(function, case)
+
+
+def called(function: Callable, case: Case) -> Outcome:
+    """Do what `call` does, where all is calm already."""
     args = tuple(_copy(arg, case.readonly) for arg in case.args)
     kwargs = {k: _copy(v, case.readonly) for k, v in case.kwargs.items()}
     try:
-        with calmly(quiet=quiet):
-            value = plain(function(*args, **kwargs))
+        value = plain(function(*args, **kwargs))
     except (Exception, SystemExit) as error:
         return Outcome(failure=failure_of(error, function))
     before = (*case.args, *case.kwargs.values())
@@ -118,10 +123,11 @@ def failure_of(error: BaseException, function: Callable) -> Failure:
         name = own_kind.__name__
     code = getattr(function, "__code__", None)
     own = getattr(code, "co_filename", None)
+    # walk_tb, unlike extract_tb, opens no source file.
     lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == own
+        number
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == own
     ]
     return Failure(
         name=name,

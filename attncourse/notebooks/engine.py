@@ -43,7 +43,7 @@ def settings(
             preload=("numpy",),
             stubs=("attncourse",),
             silent=("check",),
-            judge_preload=modules(),
+            judge_preload=modules(unit),
         ),
         code=tuple(PACKAGE / name for name in CODE),
         command=f"attncourse grade {unit}"
@@ -52,15 +52,15 @@ def settings(
 
 
 @functools.cache
-def modules() -> tuple[str, ...]:
-    """Return the modules that tests load, so that a judge has them."""
+def modules(unit: str) -> tuple[str, ...]:
+    """Return the modules that a unit's tests load, so that a judge has them.
+
+    The last one looks at those before it.
+    """
     return (
         "attncourse.questions",
-        *(
-            f"attncourse.questions.{id_}"
-            for unit in questions.UNITS
-            for id_ in questions.ids(unit)
-        ),
+        *(f"attncourse.questions.{id_}" for id_ in questions.ids(unit)),
+        "attncourse.questions.prepared",
     )
 
 

@@ -18,6 +18,7 @@ from attncourse.checking import (
 )
 from attncourse.checking.compare import difference, plain
 from attncourse.checking.draw import as_html, as_text, beside
+from attncourse.checking.fresh import fresh
 
 
 def mean_of_rows(x):
@@ -304,6 +305,26 @@ def test_a_candidate_has_no_telling_name_and_meets_a_fresh_test():
     )
     assert audit(namespace["test"]).points == 3
     assert calls == {"n": 0}
+
+
+def test_a_fresh_test_has_the_built_ins_themselves():
+    namespace = {"calls": []}
+    exec("def test(): return calls", namespace)
+    copied = fresh(namespace["test"])
+    assert copied() is not namespace["calls"]
+    built_ins = copied.__globals__["__builtins__"]
+    assert built_ins is namespace["__builtins__"]
+
+
+def test_a_failure_names_the_last_line_of_the_answer_s_own():
+    def answer(x):
+        return helper(x)
+
+    def helper(x):
+        raise ValueError("no")
+
+    own = helper.__code__.co_firstlineno + 1
+    assert examine(answer).told()["line"] == own
 
 
 def test_results_are_escaped_in_html():
