@@ -243,26 +243,30 @@ def test_causal(candidate):
     """Raise AssertionError unless candidate is causal attention."""
     ### BEGIN SOLUTION
     rng = np.random.default_rng(0)
-    for shape in [(5, 5), (2, 7), (1, 4), (37, 41)]:
-        queries, keys = shape
-        q, k, v = (rng.normal(size=(3, length, 4)) for length in (queries, keys, keys))
-        got = np.asarray(candidate(q, k, v))
-        assert got.shape == (3, queries, 4)
+    for queries, keys in [(5, 5), (2, 7), (1, 4), (20, 35)]:
+        # One call asks about every query: in each example what comes after another query is lost. The last example
+        # loses nothing, so that there are more examples than queries.
+        q, k = rng.normal(size=(queries + 1, queries, 4)), rng.normal(size=(queries + 1, keys, 4))
+        v = rng.normal(size=(queries + 1, keys, 3))
+        known = np.arange(queries) + keys - queries + 1
         for i in range(queries):
-            known = keys - queries + i + 1
-            # The output is the average of what may be seen, by definition.
-            scores = np.einsum("bd,bkd->bk", q[:, i], k[:, :known]) / np.sqrt(4)
+            k[i, known[i] :] = np.nan
+            v[i, known[i] :] = np.nan
+        got = np.asarray(candidate(q, k, v))
+        assert got.shape == (queries + 1, queries, 3)
+        expected = np.empty(got.shape)
+        for i in range(queries):
+            # From example i on, query i misses nothing. Its output is the average of what it may see, by definition:
+            # what comes later changes nothing, whether it is there or lost.
+            scores = np.einsum("bd,bkd->bk", q[i:, i], k[i:, : known[i]]) / np.sqrt(4)
             powers = np.exp(scores)
-            expected = np.einsum("bk,bkv->bv", powers, v[:, :known]) / powers.sum(
-                axis=-1, keepdims=True
-            )
-            assert np.allclose(got[:, i], expected, rtol=1e-4, atol=1e-4)
-            # And it stays what it is when the future is lost.
-            lost_k, lost_v = k.copy(), v.copy()
-            lost_k[:, known:] = np.nan
-            lost_v[:, known:] = np.nan
-            after = np.asarray(candidate(q, lost_k, lost_v))
-            assert np.allclose(after[:, i], expected, rtol=1e-4, atol=1e-4)
+            weights = powers / powers.sum(axis=-1, keepdims=True)
+            expected[i:, i] = np.einsum("bk,bkv->bv", weights, v[i:, : known[i]])
+        misses_nothing = np.tri(queries + 1, queries, dtype=bool)
+        assert np.allclose(got[misses_nothing], expected[misses_nothing], rtol=1e-4, atol=1e-4)
+    # An example on its own is the same as in a batch.
+    alone = np.asarray(candidate(q[-1], k[-1], v[-1]))
+    assert np.allclose(alone, expected[-1], rtol=1e-4, atol=1e-4)
     ### END SOLUTION
 
 # %% role="test" question="masks.audit"
@@ -291,30 +295,32 @@ def all_at_once(q, k, v):
 
 def single_precision(q, k, v):
     q, k, v = (np.asarray(x, dtype=np.float32) for x in (q, k, v))
-    output = np.zeros((*q.shape[:-1], v.shape[-1]), dtype=np.float32)
-    for i in range(q.shape[-2]):
-        known = k.shape[-2] - q.shape[-2] + i + 1
-        scores = (k[..., :known, :] * q[..., i, None, :]).sum(axis=-1)
-        powers = np.exp(scores / np.float32(q.shape[-1] ** 0.5))
-        total = powers.sum(axis=-1, keepdims=True)
-        output[..., i, :] = (powers[..., None] * v[..., :known, :]).sum(axis=-2) / total
-    return output
+    place, own = places(q, k)
+    sees = place <= own
+    scores = (q[..., :, None, :] * k[..., None, :, :]).sum(axis=-1)
+    scores = np.where(sees, scores / np.float32(q.shape[-1] ** 0.5), np.float32(0))
+    # Without a shift by the largest score.
+    weights = np.exp(scores) * sees
+    seen = np.where(sees[..., None], v[..., None, :, :], np.float32(0))
+    return (weights[..., None] * seen).sum(axis=-2) / weights.sum(axis=-1, keepdims=True)
 
 
-def key_by_key(q, k, v):
-    last = k.shape[-2] - q.shape[-2] + np.arange(q.shape[-2])
-    highest = np.full(q.shape[:-1], -np.inf)
-    total, mean = np.zeros(q.shape[:-1]), np.zeros((*q.shape[:-1], v.shape[-1]))
-    for j in range(k.shape[-2]):
-        sees = j <= last
-        score = (q * k[..., j, None, :]).sum(axis=-1) / np.sqrt(q.shape[-1])
-        top = np.where(sees, np.maximum(highest, score), highest)
-        shrink, power = np.exp(highest - top), np.exp(np.where(sees, score, top) - top)
-        total = np.where(sees, total * shrink + power, total)
-        more = mean * shrink[..., None] + power[..., None] * v[..., j, None, :]
-        mean = np.where(sees[:, None], more, mean)
+def tile_by_tile(q, k, v):
+    place, own = places(q, k)
+    highest, total, mean = -np.inf, 0.0, 0.0
+    for start in range(0, k.shape[-2], 16):
+        tile = slice(start, start + 16)
+        sees = place[tile] <= own
+        scores = q @ np.swapaxes(k[..., tile, :], -1, -2) / np.sqrt(q.shape[-1])
+        scores = np.where(sees, scores, -np.inf)
+        # The first tile has a key that every query sees.
+        top = np.maximum(highest, scores.max(axis=-1, keepdims=True))
+        shrink, powers = np.exp(highest - top), np.exp(scores - top)
+        seen = np.where(sees[..., None], v[..., None, tile, :], 0.0)
+        total = total * shrink + powers.sum(axis=-1, keepdims=True)
+        mean = mean * shrink + (powers[..., None, :] @ seen)[..., 0, :]
         highest = top
-    return mean / total[..., None]
+    return mean / total
 
 
 def one_example_at_a_time(q, k, v):
@@ -384,7 +390,7 @@ def zero_times_nan(q, k, v):
     return powers @ v / powers.sum(axis=-1, keepdims=True)
 
 
-right = [all_at_once, single_precision, key_by_key, one_example_at_a_time]
+right = [all_at_once, single_precision, tile_by_tile, one_example_at_a_time]
 wrong = [
     one_place_more,
     from_the_start,

@@ -232,37 +232,41 @@ def test_multi_head(candidate):
     ### BEGIN SOLUTION
     def slowly(x, w_query, w_key, w_value, w_output, heads):
         dim, value_dim = w_query.shape[1] // heads, w_value.shape[1] // heads
-        output = np.zeros((len(x), w_output.shape[1]))
+        output = np.zeros(x.shape)
         for h in range(heads):
             own = slice(h * dim, (h + 1) * dim)
             rows = slice(h * value_dim, (h + 1) * value_dim)
-            scores = (x @ w_query[:, own]) @ (x @ w_key[:, own]).T / np.sqrt(dim)
-            powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-            weights = powers / powers.sum(axis=1, keepdims=True)
+            q, k = x @ w_query[:, own], x @ w_key[:, own]
+            scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(dim)
+            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            weights = powers / powers.sum(axis=-1, keepdims=True)
             output += weights @ (x @ w_value[:, rows]) @ w_output[rows]
         return output
 
     rng = np.random.default_rng(0)
-    # (tokens, width, heads, dim, value_dim): all unlike, then all alike
-    for tokens, width, heads, dim, value_dim in [(5, 7, 3, 2, 11), (4, 8, 4, 2, 2), (1, 5, 2, 3, 2), (3, 5, 1, 2, 4)]:
-        x = rng.normal(size=(2, tokens, width))
+    # (tokens, width, heads, dim, value_dim), leading axes, and how large: all sizes unlike; all alike, with a batch
+    # and without; very large scores; one head; one token.
+    for (tokens, width, heads, dim, value_dim), batch, large in [
+        ((5, 7, 3, 2, 11), (2,), 1),
+        ((4, 8, 4, 2, 2), (2,), 1),
+        ((4, 8, 4, 2, 2), (), 1e3),
+        ((3, 5, 1, 2, 4), (), 1),
+        ((1, 5, 2, 3, 2), (3,), 1),
+    ]:
+        x = large * rng.normal(size=(*batch, tokens, width))
         matrices = [
             rng.normal(size=(width, heads * dim)),
             rng.normal(size=(width, heads * dim)),
             rng.normal(size=(width, heads * value_dim)),
             rng.normal(size=(heads * value_dim, width)),
         ]
-        for given in (x, x[1], 1e3 * x):
-            kept = given.copy(), [w.copy() for w in matrices]
-            got = np.asarray(candidate(given, *matrices, heads))
-            flat = given.reshape(-1, tokens, width)
-            expected = np.stack([slowly(one, *matrices, heads) for one in flat]).reshape(given.shape)
-            assert got.shape == expected.shape
-            if np.abs(given).max() < 100:
-                assert np.allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
-            assert np.isfinite(got).all()
-            assert np.array_equal(given, kept[0])
-            assert all(np.array_equal(w, old) for w, old in zip(matrices, kept[1], strict=True))
+        given = [x, *matrices]
+        kept = [each.copy() for each in given]
+        got = np.asarray(candidate(*given, heads))
+        expected = slowly(*kept, heads)
+        assert got.shape == expected.shape
+        assert np.allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+        assert all(np.array_equal(mine, old) for mine, old in zip(given, kept, strict=True))
     ### END SOLUTION
 
 # %% role="test" question="heads.audit"

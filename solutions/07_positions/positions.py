@@ -272,14 +272,15 @@ def test_rotary(candidate):
     got = np.asarray(candidate(x, positions))
     assert np.array_equal(x, kept), "the input was changed"
     assert got.shape == x.shape
+    expected = np.empty(x.shape)
     for b, t, i in np.ndindex(2, 5, 3):
         angle = positions[b, t] / 10000 ** (2 * i / 6)
         one, other = kept[b, t, 2 * i], kept[b, t, 2 * i + 1]
-        expected = [
+        expected[b, t, 2 * i : 2 * i + 2] = (
             one * np.cos(angle) - other * np.sin(angle),
             one * np.sin(angle) + other * np.cos(angle),
-        ]
-        assert np.allclose(got[b, t, 2 * i : 2 * i + 2], expected, atol=1e-4)
+        )
+    assert np.allclose(got, expected, atol=1e-4)
     ### END SOLUTION
 
 # %% role="test" question="positions.audit"

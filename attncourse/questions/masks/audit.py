@@ -74,6 +74,7 @@ QUESTION = Audit(
         "longer than a handful of positions.",
         "For every query: replace all later keys and values, by large "
         "numbers and by NaN, and require the same output; then replace "
-        "each earlier one and require another output.",
+        "each earlier one and require another output. A batch asks about "
+        "many queries in one call: replace other keys in each example.",
     ),
 )
