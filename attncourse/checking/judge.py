@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ def examine(
 ) -> Result:
     """Return what `answer` earns on the cases that `key` draws.
 
-    A stage is earned when all of its cases agree with the reference.
+    A stage is earned when all of its cases agree with the reference. A
+    `quiet` examination is one of hidden cases: what the answer prints is
+    swallowed, and what it returns is not drawn.
     """
     if not callable(answer):
         return _not_a_function(question, answer)
@@ -59,14 +62,18 @@ def examine(
         part(outcome, truth, tolerance_of(question, case))
         for case, outcome, truth in zip(cases, outcomes, expected, strict=True)
     ]
-    return _assemble(question, cases, outcomes, expected, found)
+    result = _assemble(question, cases, outcomes, found)
+    if quiet or question.picture is None:
+        return result
+    return replace(
+        result, picture=_picture(question.picture, outcomes, expected, found)
+    )
 
 
 def _assemble(
     question: Question,
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
-    expected: Sequence[Outcome],
     found: Sequence[Mismatch | None],
 ) -> Result:
     stages = []
@@ -102,7 +109,6 @@ def _assemble(
         error=failure.name if failure else None,
         line=failure.line if failure else None,
         error_message=failure.message if failure else "",
-        picture=_picture(question, outcomes, expected, failed),
     )
 
 
@@ -120,16 +126,12 @@ def _first_failure(outcomes: Sequence[Outcome]) -> Failure | None:
     return next((o.failure for o in outcomes if o.failure), None)
 
 
-def _picture(question, outcomes, expected, failed) -> str:
-    if question.picture is None:
-        return ""
-    for outcome, truth, wrong in zip(outcomes, expected, failed, strict=True):
+def _picture(matrix, outcomes, expected, found) -> str:
+    for outcome, truth, wrong in zip(outcomes, expected, found, strict=True):
         if not wrong or outcome.failure:
             continue
         try:
-            drawn = beside(
-                question.picture(outcome.value), question.picture(truth.value)
-            )
+            drawn = beside(matrix(outcome.value), matrix(truth.value))
         except Exception:  # a result of the wrong structure has no picture
             continue
         if drawn:

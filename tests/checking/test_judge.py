@@ -1,6 +1,7 @@
 """The judge awards stages, tells reasons and keeps hidden cases hidden."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -392,6 +393,14 @@ class Elsewhere:
     def __fresh__(self):
         type(self).copies += 1
         return self
+
+
+def test_only_a_visible_case_is_drawn():
+    drawing = replace(MEAN, picture=lambda means: means[None])
+    doubled = MEAN.wrong(MEAN.misconceptions[3])
+    visible = judge.examine(drawing, doubled, key="k", quiet=False)
+    assert "<rect" in visible.picture
+    assert judge.examine(drawing, doubled, key="k").picture == ""
 
 
 def test_the_line_of_a_function_of_another_process_is_its_own():
