@@ -317,6 +317,26 @@ def test_a_fresh_test_has_the_built_ins_themselves():
     assert built_ins is namespace["__builtins__"]
 
 
+def test_what_a_fresh_test_cannot_reach_is_not_copied():
+    namespace = {"large": [], "seen": [], "counted": []}
+    exec(
+        "def test():\n"
+        "    return [helper(each) for each in 'ab']\n"
+        "def helper(each):\n"
+        "    counted.append(each)\n"
+        "    return (lambda: seen.append(each))()\n"
+        "def by_name():\n"
+        "    globals()['seen'].append(1)\n",
+        namespace,
+    )
+    copied = fresh(namespace["test"])
+    copied()
+    assert copied.__globals__["counted"] == ["a", "b"]
+    assert copied.__globals__["large"] is namespace["large"]
+    fresh(namespace["by_name"])()
+    assert namespace["seen"] == namespace["counted"] == []
+
+
 def test_a_failure_names_the_last_line_of_the_answer_s_own():
     def answer(x):
         return helper(x)
