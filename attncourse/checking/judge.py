@@ -20,6 +20,7 @@ from attncourse.checking.run import (
     Failure,
     Outcome,
     call,
+    call_all,
     called,
     calmly,
     failure_of,
@@ -45,11 +46,9 @@ def examine(
     if not callable(answer):
         return _not_a_function(question, answer)
     cases = list(question.cases(generator(question.id, key)))
-    outcomes: list[Outcome] = []
-    for case in cases:
-        outcomes.append(call(answer, case, quiet=quiet))
-        if outcomes[0].failure and outcomes[0].failure.todo:
-            return _todo(question)
+    outcomes = call_all(answer, cases, quiet=quiet)
+    if outcomes[0].failure and outcomes[0].failure.todo:
+        return _todo(question)
     with calmly(quiet=True):
         expected = [called(question.function, case) for case in cases]
     broken = [each for each in expected if each.failure]

@@ -7,7 +7,7 @@ import contextlib
 import io
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,16 +70,54 @@ def call(function: Callable, case: Case, *, quiet: bool = True) -> Outcome:
 
 def called(function: Callable, case: Case) -> Outcome:
     """Do what `call` does, where all is calm already."""
-    args = tuple(_copy(arg, case.readonly) for arg in case.args)
-    kwargs = {k: _copy(v, case.readonly) for k, v in case.kwargs.items()}
+    args, kwargs = _private(case)
     try:
         value = plain(function(*args, **kwargs))
     except (Exception, SystemExit) as error:
         return Outcome(failure=failure_of(error, function))
+    return Outcome(value=value, changed=_changed(case, args, kwargs))
+
+
+def call_all(
+    function: Callable, cases: Sequence[Case], *, quiet: bool = True
+) -> list[Outcome]:
+    """Return the outcome of each case.
+
+    What stands for a function of another process may be asked for all at
+    once: it has ``__call_each__``, which is given the arguments of each
+    call and returns each value, or the exception.
+    """
+    each = getattr(type(function), "__call_each__", None)
+    if each is None:
+        return [call(function, case, quiet=quiet) for case in cases]
+    given = [_private(case) for case in cases]
+    outcomes = []
+    with calmly(quiet=quiet):
+        for case, (args, kwargs), (value, error) in zip(
+            cases, given, each(function, given), strict=True
+        ):
+            try:
+                if error is not None:
+                    raise error
+                value = plain(value)
+            except (Exception, SystemExit) as raised:
+                outcomes.append(Outcome(failure=failure_of(raised, function)))
+                continue
+            changed = _changed(case, args, kwargs)
+            outcomes.append(Outcome(value=value, changed=changed))
+    return outcomes
+
+
+def _private(case: Case) -> tuple[tuple, dict[str, Any]]:
+    """Return a copy of a case's arguments."""
+    args = tuple(_copy(arg, case.readonly) for arg in case.args)
+    return args, {k: _copy(v, case.readonly) for k, v in case.kwargs.items()}
+
+
+def _changed(case: Case, args: tuple, kwargs: dict[str, Any]) -> bool:
     before = (*case.args, *case.kwargs.values())
     after = (*args, *kwargs.values())
-    changed = case.untouched and not all(map(_same, before, after))
-    return Outcome(value=value, changed=changed)
+    return case.untouched and not all(map(_same, before, after))
 
 
 def part(

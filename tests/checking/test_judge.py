@@ -432,3 +432,37 @@ def test_a_function_of_another_process_makes_its_own_copies():
     judge.examine_audit(AUDIT, Elsewhere(), key="k")
     tried = len(AUDIT.right) + len(AUDIT.wrong)
     assert Elsewhere.copies - before == tried
+
+
+class AtOnce:
+    """Stands for a function of another process, asked for all calls at once."""
+
+    def __init__(self, function):
+        self.function = function
+        self.asked = []
+
+    def __call__(self, *args, **kwargs):
+        raise AssertionError("each call must be one of many")
+
+    def __call_each__(self, given):
+        self.asked.append(len(given))
+        results = []
+        for args, kwargs in given:
+            try:
+                results.append((self.function(*args, **kwargs), None))
+            except (Exception, SystemExit) as error:
+                results.append((None, error))
+        return results
+
+
+@pytest.mark.parametrize("name", ["right", "raises", *MEAN.misconceptions])
+def test_a_function_that_is_asked_all_at_once_earns_the_same(name):
+    def raises(values):
+        raise KeyError("no")
+
+    answers = {"right": MEAN.function, "raises": raises}
+    answer = answers[name] if name in answers else MEAN.wrong(name)
+    stand_in = AtOnce(answer)
+    came, expected = examine(stand_in).told(), examine(answer).told()
+    assert came | {"line": 0} == expected | {"line": 0}
+    assert len(stand_in.asked) == 1

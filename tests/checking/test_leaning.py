@@ -55,7 +55,12 @@ def test_what_does_not_call_it_is_left_in_peace(answer):
     assert not leans_on(answer, "attncourse")
 
 
-def test_the_visible_check_says_it_and_passes_all_the_same(capsys):
+def test_the_visible_check_says_it_and_passes_all_the_same(
+    capsys, monkeypatch
+):
+    # Another test may have left a shell in this process.
+    monkeypatch.setattr(questions, "_shell", lambda: None)
+
     def attend(queries, keys, values):
         return borrowed.attention(queries, keys, values), 1
 

@@ -8,10 +8,11 @@ These raise `ProxyError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from attncourse.grading.judging.each import call_each
 from attncourse.grading.judging.signatures import signature
 from attncourse.grading.judging.writing import written_back
 
@@ -50,6 +51,16 @@ class Holder(Protocol):
     def ask(self, ref: Ref, what: str, *args: Any, **options: Any) -> Called:
         """Send a request of `sandbox.Child`; a failure is raised."""
 
+    def several(
+        self, ref: Ref, given: Sequence[tuple[tuple, dict[str, Any]]]
+    ) -> list[Called]:
+        """Call with the first of these arguments, in one exchange."""
+
+    def heard(
+        self, called: Called, args: tuple = (), kwargs: dict | None = None
+    ) -> Called:
+        """Show what a request printed; raise how it failed."""
+
     def describe(self, ref: Ref) -> Described:
         """Return how the object presents itself."""
 
@@ -87,6 +98,15 @@ class Proxy:
         ref = ref_of(self)
         called = ref.holder.ask(ref, "call", args, kwargs)
         return written_back(called, args, kwargs, ref.holder.remember)
+
+    def __call_each__(
+        self, given: Sequence[tuple[tuple, dict[str, Any]]]
+    ) -> list[tuple[Any, BaseException | None]]:
+        """Call it with each of these arguments, in turn.
+
+        Returns for each call its value, or the exception that it raised.
+        """
+        return call_each(ref_of(self), self, given)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(("__", "_repr_", "_ipython_")):

@@ -6,7 +6,7 @@ definitions run again. A proxy finds its function again in the new process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -177,14 +177,55 @@ class Session(Replays):
         except WireError as error:
             self.remember(f"a test's argument must be able to cross: {error}")
             raise ProxyError(str(error)) from None
+        if what == "call":
+            return self.heard(called, *args)
+        return self.heard(called)
+
+    def several(
+        self, ref: Ref, given: Sequence[tuple[tuple, dict[str, Any]]]
+    ) -> list[Called]:
+        """Call with the first of these arguments, in one exchange.
+
+        None of them where each call must be made by itself.
+        """
+        if self.visible or ref.fresh or len(given) < 2:
+            return []
+        if self.stopped is not None:
+            raise self.stopped
+        self._called = True
+        try:
+            place = self._of(ref)
+            return place.child.calls(
+                place.handle(ref),
+                [anonymous(each) for each in given],
+                budget=self.budget,
+                callbacks=place.callbacks,
+            )
+        except ChildLost as lost:
+            raise self._stop(lost) from None
+        except (CallbackRefused, WireError, ProxyError):
+            return []
+        except Exception:
+            raise
+        except BaseException:  # interrupted in the middle of an answer
+            self.drop(self._place)
+            raise
+
+    def heard(
+        self,
+        called: Called,
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Called:
+        """Show what a request printed; raise how it failed."""
         show(called.outputs, visible=self.visible)
         if called.failed is None:
             return called
         if called.failed.memory:
             self.stopped = Stopped("out-of-memory", MEMORY)
             raise self.stopped
-        if what == "call":
-            written_back(called, args[0], args[1], self.remember)
+        if kwargs is not None:
+            written_back(called, args, kwargs, self.remember)
         raise raised(called.failed, self.line(called.failed))
 
     def describe(self, ref: Ref) -> Described:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from attncourse.grading.inside import wire
+from attncourse.grading.inside import processor, wire
 from attncourse.grading.inside.arguments import Arguments
 from attncourse.grading.inside.channel import (
     Channel,
@@ -77,6 +77,7 @@ class Line:
             "visible": visible,
             "seed": seed,
             "room_bytes": room_bytes,
+            "processors": processor.allowed(),
         }
         try:
             data = self._connect(address, request)
@@ -159,7 +160,7 @@ class Line:
         """Send a request, answer its callbacks, return its answer."""
         if budget.cpu_s <= 0:
             raise OverTime
-        limits = _wire_limits(_longest(budget.limits))
+        limits = wire_limits(budget.limits)
         self._send(request, began + budget.wall_s)
         for _ in range(MOST_CALLBACKS):
             until = began + self._waited + budget.wall_s
@@ -295,9 +296,8 @@ class Line:
 
 
 @functools.lru_cache(maxsize=64)
-def _wire_limits(size: int) -> wire.WireLimits:
-    return wire.WireLimits(bytes=size)
-
-
-def _longest(limits: Limits) -> int:
-    return limits.reply_bytes + limits.output_bytes + OVERHEAD_BYTES
+def wire_limits(limits: Limits) -> wire.WireLimits:
+    """Return how large an answer may be."""
+    return wire.WireLimits(
+        bytes=limits.reply_bytes + limits.output_bytes + OVERHEAD_BYTES
+    )
