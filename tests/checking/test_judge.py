@@ -435,7 +435,7 @@ def test_a_function_of_another_process_makes_its_own_copies():
 
 
 class AtOnce:
-    """Stands for a function of another process, asked for all calls at once."""
+    """Stands for a function of another process, asked for all at once."""
 
     def __init__(self, function):
         self.function = function
