@@ -11,7 +11,7 @@ import tempfile
 import types
 from typing import Any
 
-from . import child, isolate, pages, processor, wire
+from . import child, isolate, pages, wire
 from .channel import Channel, ChannelError
 from .shell import Shell
 
@@ -29,7 +29,6 @@ def live(
 ) -> None:
     """Shut this process in, then answer requests until nobody asks."""
     signal.set_wakeup_fd(-1)
-    processor.keep_to(request["processors"])
     pages.use_small()
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from attncourse.grading.inside import isolate, pages, processor, tree
+from attncourse.grading.inside import isolate, pages, tree
 from attncourse.grading.inside.shell import Shell
 from attncourse.grading.judging.judge import judge
 from attncourse.grading.judging.names import Needs, needs
@@ -161,7 +161,6 @@ def _live(
     folder: str,
 ) -> None:
     gc.disable()  # a judge's life is short
-    processor.stay()
     pages.use_small()
     plan, wanted = server.plans[message["key"]]
     job = Job.from_json(message["job"] | {"plan": None})

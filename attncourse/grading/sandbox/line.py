@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from attncourse.grading.inside import processor, wire
+from attncourse.grading.inside import wire
 from attncourse.grading.inside.arguments import Arguments
 from attncourse.grading.inside.channel import (
     Channel,
@@ -77,7 +77,6 @@ class Line:
             "visible": visible,
             "seed": seed,
             "room_bytes": room_bytes,
-            "processors": processor.allowed(),
         }
         try:
             data = self._connect(address, request)
