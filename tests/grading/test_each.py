@@ -10,7 +10,9 @@ from grading import judge_servers
 
 from attncourse.grading.judging.raising import Stopped
 from attncourse.grading.judging.session import Session
+from attncourse.grading.sandbox import several
 from attncourse.grading.sandbox.child import Child
+from attncourse.grading.sandbox.line import Line
 
 CODE = """
 import os, time
@@ -181,6 +183,24 @@ def test_hidden_calls_take_one_exchange(begun, monkeypatch):
     monkeypatch.setattr(Child, "_ask", counted)
     type(function).__call_each__(function, [((k,), {}) for k in range(20)])
     assert asked == ["calls"]
+
+
+def test_large_arguments_go_in_portions(begun, monkeypatch):
+    session = begun()
+    function = session.fetch("same")
+    went = []
+    send = Line._send
+
+    def sent(self, data, until):
+        went.append(len(data))
+        return send(self, data, until)
+
+    monkeypatch.setattr(Line, "_send", sent)
+    given = [((np.full(60_000, k),), {}) for k in range(6)]
+    came = type(function).__call_each__(function, given)
+    assert [value[0][0][0] for value, _ in came] == list(range(6))
+    assert max(went) < 2 * several.MOST_BYTES
+    assert 2 <= len(went) < 6
 
 
 def test_large_values_come_in_portions(begun):

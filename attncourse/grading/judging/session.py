@@ -199,7 +199,6 @@ class Session(Replays):
                 place.handle(ref),
                 [anonymous(each) for each in given],
                 budget=self.budget,
-                callbacks=place.callbacks,
             )
         except ChildLost as lost:
             raise self._stop(lost) from None

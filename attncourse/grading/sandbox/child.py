@@ -109,19 +109,15 @@ class Child(Process):
         given: Sequence[tuple[tuple, dict[str, Any]]],
         *,
         budget: Budget,
-        callbacks: bool = True,
     ) -> list[Called]:
         """Call a function several times; return what came of the first ones.
 
-        That is of all, unless what they return is large. All of the time
-        that they take is one call's.
+        That is of all, unless much data goes there or comes back. No call
+        may bring a function along.
         """
-        several = Several(self._crossing, target, given, callbacks=callbacks)
+        several = Several(self._crossing, target, given)
         request = {"do": "calls", "calls": several.messages}
-        try:
-            came = self._ask(request, budget)
-        finally:
-            several.forget()
+        came = self._ask(request, budget)
         if came.failed is not None:
             return []
         limits = wire_limits(budget.limits)

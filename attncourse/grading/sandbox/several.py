@@ -16,34 +16,33 @@ from attncourse.grading.sandbox.crossing import Crossing
 from attncourse.grading.sandbox.replies import Called, called
 
 Given = tuple[tuple, dict[str, Any]]
+# What goes together, at most: the process holds all of it at once.
+MOST_BYTES = 1 << 20
 
 
 class Several:
-    """Requests for calls of one function, and how to read their answers."""
+    """Requests for the first calls of a function; reads their answers.
+
+    Raises `CallbackRefused` where a call brings a function along: that is
+    answered only until its own call has ended.
+    """
 
     def __init__(
-        self,
-        crossing: Crossing,
-        target: Handle,
-        given: Sequence[Given],
-        *,
-        callbacks: bool,
+        self, crossing: Crossing, target: Handle, given: Sequence[Given]
     ) -> None:
         self._crossing = crossing
         self._arguments: list[Arguments] = []
-        self._functions: list[int] = []
         self.messages: list[bytes] = []
-        try:
-            for each in given:
-                data, arguments, functions = crossing.request(
-                    each, {"target": target}, callbacks=callbacks
-                )
-                self._functions += functions
-                self._arguments.append(arguments)
-                self.messages.append(data)
-        except BaseException:
-            self.forget()
-            raise
+        together = 0
+        for each in given:
+            data, arguments, _ = crossing.request(
+                each, {"target": target}, callbacks=False
+            )
+            together += len(data)
+            if self.messages and together > MOST_BYTES:
+                break
+            self._arguments.append(arguments)
+            self.messages.append(data)
 
     def read(
         self, told: Any, limits: wire.WireLimits, unreadable: Callable
@@ -63,8 +62,3 @@ class Several:
             except (wire.WireError, ValueError, TypeError, KeyError):
                 unreadable()
         return found
-
-    def forget(self) -> None:
-        """Answer the functions that the calls brought no more."""
-        self._crossing.forget(self._functions)
-        self._functions = []
