@@ -69,7 +69,7 @@ def test_the_linter_s_advice_is_shown_for_the_line_that_it_means(page):
 
 
 def test_measured_costs_are_told_against_the_first(page):
-    cost = {"submissions": 11, "start_s": 1.0, "judging_cpu_s": None}
+    cost = {"submissions": 11, "start_s": 1.0, "where": {}}
     shown.speed(
         {
             "device": {"name": "<A>", "cores": 3},
@@ -82,10 +82,15 @@ def test_measured_costs_are_told_against_the_first(page):
                 cost
                 | {"grader": "attncourse", "workers": 3}
                 | {"cpu_s": 0.05, "wall_s": 0.025},
+                cost
+                | {"grader": "attncourse", "workers": 1}
+                | {"cpu_s": 0.08, "wall_s": 0.08}
+                | {"where": {"judging": 0.06, "the rest": 0.02}},
             ],
         }
     )
     assert "<td>2,600 ms</td>" in page[0]
     assert "<td>50 ms</td><td>25 ms</td><td>52</td><td>140</td>" in page[0]
-    assert "3 February 2026 by <code>measure it</code>" in page[1]
-    assert "3 cores (&lt;A&gt;)" in page[1]
+    assert "<td>judging</td><td>60 ms</td><td>75%</td>" in page[1]
+    assert "3 February 2026 by <code>measure it</code>" in page[2]
+    assert "3 cores (&lt;A&gt;)" in page[2]

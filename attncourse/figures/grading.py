@@ -206,6 +206,16 @@ def speed(found: Mapping[str, Any]) -> None:
         "times faster",
     )
     table(head, rows)
+    for each in found["costs"]:
+        if each.get("where") and each["workers"] == 1:
+            whole = each["cpu_s"]
+            table(
+                ("Where that goes, one at a time", "processor", "share"),
+                (
+                    (told, f"{1e3 * s:,.0f} ms", f"{s / whole:.0%}")
+                    for told, s in each["where"].items()
+                ),
+            )
     device, day = found["device"], date.fromisoformat(found["date"][:10])
     text = (
         f"Measured on {day.day} {day:%B %Y} by `{found['command']}` on a "

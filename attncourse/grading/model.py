@@ -242,7 +242,9 @@ class Outcome(Plain):
 
     `outputs` are the cells' outputs in the run that saw no hidden case, by
     the cell's place in the submitted notebook (as a string: JSON).
-    `isolation` says what held the student's process.
+    `isolation` says what held the student's process. `cpu_s` is the
+    processor time of the judge, of the run that is shown and of the one
+    that is scored; `cpu_parts` has each by these names.
     """
 
     student: str
@@ -253,6 +255,7 @@ class Outcome(Plain):
     flags: tuple[str, ...] = ()
     isolation: str = ""
     cpu_s: float = 0.0
+    cpu_parts: dict[str, float] = field(default_factory=dict)
     wall_s: float = 0.0
 
     @property

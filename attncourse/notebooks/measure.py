@@ -3,7 +3,7 @@
 Both grade the same notebooks of honest students, one after the other, and
 both are timed from outside, as commands: processor time of everything that
 they start, and the time on the wall. Two class sizes tell what one more
-submission costs apart from starting up.
+submission costs apart from starting up (see `costs`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from attncourse import questions
+from attncourse.notebooks.costs import Cost, Spent, as_json, cost, table
 from attncourse.notebooks.course import (
     CLASSROOM,
     Course,
@@ -40,15 +40,6 @@ c = get_config()
 c.CourseDirectory.course_id = "measured"
 c.CourseDirectory.root = {root!r}
 """
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a command took: seconds of processor, and on the wall."""
-
-    submissions: int
-    cpu_s: float
-    wall_s: float
 
 
 def spent(
@@ -85,23 +76,6 @@ def spent(
         before.ru_utime + before.ru_stime
     )
     return Spent(submissions, cpu, wall)
-
-
-def marginal(few: Spent, many: Spent) -> tuple[float, float]:
-    """Return what one more submission costs: processor and wall seconds.
-
-    Examples
-    --------
-    >>> marginal(Spent(2, 3.0, 4.0), Spent(12, 4.0, 5.0))
-    (0.1, 0.1)
-    """
-    more = many.submissions - few.submissions
-    if more < 1:
-        raise ValueError(
-            f"the larger class must be larger: got {few.submissions} and "
-            f"{many.submissions} submissions"
-        )
-    return (many.cpu_s - few.cpu_s) / more, (many.wall_s - few.wall_s) / more
 
 
 def fill(course: Course, folder: Path, stem: str, students: int) -> None:
@@ -142,11 +116,11 @@ def stock(course: Course, stem: str, students: int) -> Spent:
 
 def ours(
     course: Course, stem: str, students: int, workers: int
-) -> tuple[Spent, float]:
-    """Time `attncourse grade`; also return what judging took of it.
+) -> tuple[Spent, dict[str, float]]:
+    """Time `attncourse grade`; also return where a submission's time went.
 
-    Judging is the processor time of a judge and of the processes that held
-    the student's code, from their fork to their end.
+    Parts are the judge, the run that is shown and the one that is scored:
+    mean seconds of processor time of these processes until their end.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary).resolve()
@@ -162,24 +136,11 @@ def ours(
                 f"all {students} submissions must be graded to be timed: "
                 f"got {len(graded)}"
             )
-        return taken, sum(each["cpu_s"] for each in graded) / students
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one more submission of a honest student costs.
-
-    Seconds of processor time and on the wall; `start_s` is the wall time
-    of the command apart from its submissions, `judging_cpu_s` as in `ours`.
-    """
-
-    grader: str
-    workers: int
-    submissions: int
-    cpu_s: float
-    wall_s: float
-    start_s: float
-    judging_cpu_s: float | None = None
+        parts = {
+            name: sum(each["cpu_parts"][name] for each in graded) / students
+            for name in graded[0]["cpu_parts"]
+        }
+        return taken, parts
 
 
 def measure(
@@ -189,52 +150,18 @@ def measure(
     costs = []
     few, many = 1, stock_students
     runs = [stock(course, stem, each) for each in (few, many)]
-    costs.append(_cost("nbgrader", 1, runs))
+    costs.append(cost("nbgrader", 1, runs))
     for count in sorted({1, workers}):
-        runs, judging = [], 0.0
+        runs = []
         for students in (20, 20 + 60 * count):
             print(
                 f"  attncourse grade, {count} workers, {students} students",
                 file=sys.stderr,
             )
-            taken, judging = ours(course, stem, students, count)
+            taken, parts = ours(course, stem, students, count)
             runs.append(taken)
-        costs.append(_cost("attncourse", count, runs, judging))
+        costs.append(cost("attncourse", count, runs, parts))
     return costs
-
-
-def _cost(
-    grader: str,
-    workers: int,
-    runs: Sequence[Spent],
-    judging: float | None = None,
-) -> Cost:
-    few, many = runs
-    cpu, wall = marginal(few, many)
-    start = few.wall_s - few.submissions * wall
-    return Cost(grader, workers, many.submissions, cpu, wall, start, judging)
-
-
-def table(costs: Sequence[Cost]) -> list[str]:
-    """Return the costs as lines; ratios are to the first, nbgrader's."""
-    base = costs[0]
-    out = [
-        f"{'one more submission':22} {'CPU':>9} {'of it judging':>14} "
-        f"{'wall':>9} {'CPU ratio':>10} {'throughput':>11}"
-    ]
-    for each in costs:
-        name = f"{each.grader}, {each.workers} at a time"
-        judging = (
-            ""
-            if each.judging_cpu_s is None
-            else f"{1e3 * each.judging_cpu_s:.0f} ms"
-        )
-        out.append(
-            f"{name:22} {1e3 * each.cpu_s:6.0f} ms {judging:>14} "
-            f"{1e3 * each.wall_s:6.0f} ms {base.cpu_s / each.cpu_s:9.0f}x "
-            f"{base.wall_s / each.wall_s:10.0f}x"
-        )
-    return out
 
 
 METHOD = (
@@ -267,7 +194,7 @@ def run(
             **circumstances,
             "method": METHOD,
             "unit": unit,
-            "costs": [asdict(each) for each in costs],
+            "costs": [as_json(each) for each in costs],
         }
         text = json.dumps(found, indent=1, ensure_ascii=False)
         json_file.write_text(text + "\n", encoding="utf-8")

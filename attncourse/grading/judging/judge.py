@@ -92,7 +92,7 @@ class _Judge:
         self.outputs: dict[str, list] = {}
         self.notes: list[str] = []
         self.flags: list[str] = []
-        self.cpu_s = 0.0
+        self.cpu_parts = {"judge": 0.0, "shown": 0.0, "scored": 0.0}
 
     def outcome(self) -> Outcome:
         """Run everything, and return what came of it."""
@@ -103,6 +103,8 @@ class _Judge:
         for cell in self.job.plan.tests:
             if cell.grade_id not in self.questions:
                 self._close(verdicts.untried(cell))
+        self.cpu_parts["judge"] = _own_cpu_s() - before
+        parts = {name: round(s, 4) for name, s in self.cpu_parts.items()}
         return Outcome(
             student=self.job.student,
             assignment=self.job.plan.assignment,
@@ -113,7 +115,8 @@ class _Judge:
             outputs=self.outputs,
             notes=(*self.job.script.notes, *dict.fromkeys(self.notes)),
             flags=(*self.job.script.flags, *dict.fromkeys(self.flags)),
-            cpu_s=round(self.cpu_s + _own_cpu_s() - before, 4),
+            cpu_s=round(sum(parts.values()), 4),
+            cpu_parts=parts,
             wall_s=round(time.monotonic() - started, 4),
         )
 
@@ -247,7 +250,8 @@ class _Judge:
 
     def _end(self, side: Side) -> None:
         side.session.close()
-        self.cpu_s += side.session.cpu_s
+        part = "shown" if side.session.visible else "scored"
+        self.cpu_parts[part] += side.session.cpu_s
         self.flags += side.bench.problems
         self.notes += side.session.remarks.values()
         self.flags += side.session.flags

@@ -191,6 +191,7 @@ class Run:
                 content_key=part.content_key,
                 isolation=part.outcome.isolation,
                 cpu_s=round(part.outcome.cpu_s, 4),
+                cpu_parts=part.outcome.cpu_parts,
                 wall_s=round(part.outcome.wall_s, 4),
             )
 
