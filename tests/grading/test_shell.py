@@ -289,24 +289,30 @@ LASTS = [
 ]
 
 
+def by_ipython(shell, source):
+    """Run a cell as IPython runs it, whatever it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shell.python, "run_plainly", lambda source: None)
+        return shell.run(source, "cell 1")
+
+
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("source", LASTS)
 def test_cells_show_and_leave_what_they_do_in_ipython(shell, source):
     ran = shell.run(source, "cell 1")
     mine = {**shell.user_ns}
+    last = shell.python.last_execution_result.result
     assert ran.failure is None, ran.failure
-    prepare = shell.python.compile.prepare
-    shell.python.compile.prepare = lambda source: False
-    try:
-        theirs = shell.run(source, "cell 1")
-    finally:
-        shell.python.compile.prepare = prepare
+    theirs = by_ipython(shell, source)
     assert ran.result == theirs.result
     assert [each.get("text") for each in ran.outputs] == [
         each.get("text") for each in theirs.outputs
     ]
     assert len(ran.outputs) == len(theirs.outputs)
     assert mine.get("x") == shell.user_ns.get("x")
+    assert last == shell.python.last_execution_result.result
+    assert mine["_"] == shell.user_ns["_"]
+    assert shell.user_ns["In"][-2] == shell.user_ns["In"][-1]
 
 
 @pytest.mark.parametrize(
@@ -315,14 +321,7 @@ def test_cells_show_and_leave_what_they_do_in_ipython(shell, source):
 )
 def test_what_does_not_compile_is_told_as_ipython_does(shell, source):
     told = shell.run(source, "cell 1").failure
-    shell.python.compile.prepare, prepare = (
-        lambda source: False,
-        shell.python.compile.prepare,
-    )
-    try:
-        theirs = shell.run(source, "cell 1").failure
-    finally:
-        shell.python.compile.prepare = prepare
+    theirs = by_ipython(shell, source).failure
     assert told is not None
     assert told | {"cell": ""} == theirs | {"cell": ""}
 

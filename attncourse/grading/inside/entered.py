@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from types import CodeType
 
 from IPython.core.compilerop import CachingCompiler
@@ -23,31 +22,12 @@ class Compiler(CachingCompiler):
         # Cells of the instructor's: by source, file name and what earlier
         # cells have imported from the future.
         self.known: dict[tuple[str, str, int], Codes] = {}
-        # The next cell, compiled, while IPython has not come to it yet.
-        self._prepared: tuple[str, Codes] | None = None
 
-    def prepare(self, source: str) -> bool:
-        """Compile the next cell; False if that is left to IPython."""
+    def plainly(self, source: str) -> Codes | None:
+        """Return the next cell as code; None if that is left to IPython."""
         name = self._next_file()
-        codes = self.known.get((source, name, self.flags))
-        if codes is None:
-            codes = compiled(source, name, self)
-        self._prepared = None if codes is None else (source, codes)
-        return codes is not None
-
-    def taken(self) -> Codes | None:
-        """Return what was prepared, once."""
-        prepared, self._prepared = self._prepared, None
-        return prepared and prepared[1]
-
-    def ast_parse(
-        self, source: str, filename: str = "<unknown>", symbol: str = "exec"
-    ) -> ast.AST:
-        """Return a tree; that of a prepared cell is not needed."""
-        if self._prepared is not None and self._prepared[0] == source:
-            return ast.Module([], [])
-        self._prepared = None
-        return super().ast_parse(source, filename, symbol)
+        known = self.known.get((source, name, self.flags))
+        return known or compiled(source, name, self)
 
     def remember(self, source: str, name: str) -> None:
         """Compile a cell before it comes, where that can be done."""

@@ -10,7 +10,7 @@ from typing import Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.inputtransformer2 import leading_empty_lines
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.text import SList
 from traitlets import Type
 from traitlets.config import Config
@@ -114,10 +114,11 @@ class Interactive(InteractiveShell):
     displayhook_class = Type(Hook)
     display_pub_class = Type(Publisher)
     compile: Any
+    history_manager: Any
     record: Outputs
     hidden = False
     own_syntax: list[Any] = []  # noqa: RUF012 - the process's
-    entering = False  # whether what is transformed next is the cell to run
+    own_callbacks: dict[str, list] = {}  # noqa: RUF012
 
     @classmethod
     def make(cls) -> Interactive:
@@ -140,6 +141,10 @@ class Interactive(InteractiveShell):
             for each in cleaning
         ]
         shell.own_syntax = shell._syntax()
+        shell.own_callbacks = {
+            event: list(called)
+            for event, called in shell.events.callbacks.items()
+        }
         return shell
 
     def init_ipython_dir(self, ipython_dir: str | None) -> None:
@@ -184,36 +189,53 @@ class Interactive(InteractiveShell):
             *self.input_transformers_post,
         ]
 
-    def transform_cell(self, raw_cell: str) -> str:
-        """Return a cell as Python, which most cells are already.
+    def _is_usual(self) -> bool:
+        """Tell whether no cell has changed how cells are run."""
+        return (
+            self._syntax() == self.own_syntax
+            and self.events.callbacks == self.own_callbacks
+            and self.ast_node_interactivity == "last_expr"
+            and not self.ast_transformers
+        )
 
-        IPython's own search for its syntax takes longer than most cells.
+    def run_plainly(self, source: str) -> ExecutionResult | None:
+        """Run a cell of plain Python; None if that is left to IPython.
+
+        Does what `run_cell` does of which anything is seen: its search for
+        syntax of its own, its tree and its events take longer than most
+        cells.
         """
-        entering, self.entering = self.entering, False
-        usual = self._syntax() == self.own_syntax and not self.ast_transformers
-        if entering and usual and self.ast_node_interactivity == "last_expr":
-            text = raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
-            if self.compile.prepare(text):
-                return text
-        return super().transform_cell(raw_cell)
+        text = source if source.endswith("\n") else f"{source}\n"
+        codes = self.compile.plainly(text) if self._is_usual() else None
+        if codes is None:
+            return None
+        result = ExecutionResult(None)
+        count = result.execution_count = self.execution_count
+        self.execution_count += 1
+        self.user_ns.pop("__warningregistry__", None)  # warned anew
+        self.history_manager.store_inputs(count, text, source)
+        with self.builtin_trap, self.display_trap:
+            self.compile.cache(text, count, raw_code=source)
+            self.displayhook.exec_result = result
+            failed = any(self._failed(code, result) for code in codes)
+            self.displayhook.exec_result = None
+        self.last_execution_succeeded = not failed
+        self.last_execution_result = result
+        return result
 
-    def _run_cell(self, *args: Any, **options: Any) -> Any:
-        """Run a cell; magics, too, transform and parse, what they run."""
-        self.entering = True
-        return super()._run_cell(*args, **options)
-
-    async def run_ast_nodes(
-        self, nodelist: list, cell_name: str, *args: Any, **options: Any
-    ) -> Any:
-        """Run a cell's statements; tell whether one raised."""
-        codes = self.compile.taken()
-        if codes is None or nodelist:
-            run = super().run_ast_nodes
-            return await run(nodelist, cell_name, *args, **options)
-        for code in codes:
-            if await self.run_code(code, options.get("result")):
-                return True
+    def _failed(self, code: Any, result: ExecutionResult | None) -> bool:
+        """Run compiled code; tell whether it raised anything at all."""
+        try:
+            exec(code, self.user_global_ns, self.user_ns)
+        except BaseException as error:
+            return self._noted(error, result)
         return False
+
+    def _noted(self, error: BaseException, result: Any) -> bool:
+        if result is not None:
+            result.error_in_exec = error
+        self.showtraceback()
+        return True
 
     def should_run_async(self, raw_cell: str, **how: Any) -> bool:
         """Tell whether a cell waits for something."""
@@ -239,16 +261,12 @@ class Interactive(InteractiveShell):
         self, code_obj: Any, result: Any = None, *, async_: bool = False
     ) -> bool:
         """Run compiled code; tell whether it raised anything at all."""
+        if not async_:
+            return self._failed(code_obj, result)
         try:
-            if async_:
-                await eval(code_obj, self.user_global_ns, self.user_ns)
-            else:
-                exec(code_obj, self.user_global_ns, self.user_ns)
+            await eval(code_obj, self.user_global_ns, self.user_ns)
         except BaseException as error:
-            if result is not None:
-                result.error_in_exec = error
-            self.showtraceback()
-            return True
+            return self._noted(error, result)
         return False
 
     def _format_exception_for_storage(self, *_: Any, **__: Any) -> dict:

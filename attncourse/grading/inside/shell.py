@@ -79,7 +79,9 @@ class Shell:
         """Run a cell; tracebacks call it `name`."""
         with self.recording(output_bytes) as record:
             self.python.compile.next_name = name
-            result = self.python.run_cell(source, store_history=True)
+            result = self.python.run_plainly(source)
+            if result is None:
+                result = self.python.run_cell(source, store_history=True)
             with contextlib.suppress(Exception):
                 figures.finish(self.visible)
         error = result.error_before_exec or result.error_in_exec
