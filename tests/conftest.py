@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 SOURCES = ("_config.yml", "book", "attncourse")
+# How fast a machine draws examples, beside others' work, is not tested.
+settings.register_profile(
+    "course", suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("course")
 # Parts of the package that no chapter runs.
 UNUSED = {"cli.py", "cli_options.py", "notebooks", "__pycache__"}
 
