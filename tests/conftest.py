@@ -16,7 +16,8 @@ SOURCES = ("_config.yml", "book", "attncourse")
 settings.register_profile(
     "course", suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("course")
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("course")
 # Parts of the package that no chapter runs.
 UNUSED = {"cli.py", "cli_options.py", "notebooks", "__pycache__"}
 
