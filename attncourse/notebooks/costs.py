@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from statistics import median
 from typing import Any
 
 # What a submission's time goes into, by the names in the log.
@@ -70,6 +71,32 @@ def cost(
     start = few.wall_s - few.submissions * wall
     return Cost(
         grader, workers, many.submissions, cpu, wall, start, parts or {}
+    )
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return the median of each figure of what was measured several times.
+
+    Examples
+    --------
+    >>> once, twice, thrice = (
+    ...     Cost("g", 1, 5, cpu, 9.0 - cpu, 0.0, {"judge": cpu})
+    ...     for cpu in (1.0, 7.0, 2.0)
+    ... )
+    >>> found = middle([once, twice, thrice])
+    >>> found.cpu_s, found.wall_s, found.parts
+    (2.0, 7.0, {'judge': 2.0})
+    """
+    first = costs[0]
+    return replace(
+        first,
+        cpu_s=median(each.cpu_s for each in costs),
+        wall_s=median(each.wall_s for each in costs),
+        start_s=median(each.start_s for each in costs),
+        parts={
+            name: median(each.parts[name] for each in costs)
+            for name in first.parts
+        },
     )
 
 
