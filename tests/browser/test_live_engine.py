@@ -202,6 +202,9 @@ def test_nothing_that_is_typed_leaves_the_page(page, engine_site):
         f'><rect fill="url({engine_site}told?secret#a)"/></svg>',
     )
     assert tab("check", "dense.attend", fetched + UNSCALED)["picture"] == ""
+    # A name that every object of the page has, though not as its own.
+    inherited = forged.replace('onload="fetch(1)"/>', "><constructor/></svg>")
+    assert tab("check", "dense.attend", inherited + UNSCALED)["picture"] == ""
     tab("run", "import time; time.sleep(0.2)", {})
     assert asked == []
 

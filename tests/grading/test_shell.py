@@ -360,6 +360,19 @@ def test_a_transformer_of_trees_is_asked(shell):
         shell.python.ast_transformers.clear()
 
 
+@pytest.mark.parametrize("event", ["pre_execute", "post_run_cell"])
+def test_who_wants_to_hear_of_cells_hears_of_them(shell, event):
+    heard = []
+    shell.python.events.register(event, lambda *_: heard.append(event))
+    try:
+        assert shell.run("4", "cell 1").result == 4
+    finally:
+        del shell.python.events.callbacks[event][-1]
+    assert heard == [event]
+    assert shell.run("5", "cell 2").result == 5
+    assert heard == [event]
+
+
 def test_a_command_does_not_run_and_does_not_stop_the_cell(shell):
     source = "!pip install numpy\nfiles = !ls\n%pip install x\nlen(files)"
     ran = shell.run(source, "cell 1")

@@ -194,21 +194,11 @@ class Session(Replays):
             raise self.stopped
         self._called = True
         try:
-            place = self._of(ref)
-            return place.child.calls(
-                place.handle(ref),
-                [anonymous(each) for each in given],
-                budget=self.budget,
-            )
+            return self._sent(self._of(ref), ref, "calls", (list(given),))
         except ChildLost as lost:
             raise self._stop(lost) from None
         except (CallbackRefused, WireError, ProxyError):
             return []
-        except Exception:
-            raise
-        except BaseException:  # interrupted in the middle of an answer
-            self.drop(self._place)
-            raise
 
     def heard(
         self,
@@ -248,7 +238,7 @@ class Session(Replays):
         except CallbackRefused:
             return self._sent(self._aside(), ref, what, args)
 
-    def _sent(self, place: Place, ref: Ref, what: str, args: tuple) -> Called:
+    def _sent(self, place: Place, ref: Ref, what: str, args: tuple) -> Any:
         options: dict[str, Any] = {"budget": self.budget}
         if what in ("call", "method", "gradient"):
             options["callbacks"] = place.callbacks
