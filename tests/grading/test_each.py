@@ -170,9 +170,8 @@ def test_the_value_may_be_the_argument_itself(begun):
     assert came[0][0] is mine
 
 
-def test_hidden_calls_take_one_exchange(begun, monkeypatch):
-    session = begun()
-    function = session.fetch("same")
+def requests(monkeypatch):
+    """Return the list of what children are asked for from now on."""
     asked = []
     ask = Child._ask
 
@@ -181,8 +180,25 @@ def test_hidden_calls_take_one_exchange(begun, monkeypatch):
         return ask(self, request, *args, **options)
 
     monkeypatch.setattr(Child, "_ask", counted)
+    return asked
+
+
+def test_hidden_calls_take_one_exchange(begun, monkeypatch):
+    session = begun()
+    function = session.fetch("same")
+    asked = requests(monkeypatch)
     type(function).__call_each__(function, [((k,), {}) for k in range(20)])
     assert asked == ["calls"]
+
+
+def test_a_call_that_brings_a_function_goes_alone(begun, monkeypatch):
+    session = begun()
+    function = session.fetch("applied")
+    asked = requests(monkeypatch)
+    given = [((lambda x: x + 1, 2), {}), ((lambda x: x - 1, 2), {})]
+    came = type(function).__call_each__(function, given)
+    assert [value for value, _ in came] == [3, 1]
+    assert asked == ["call", "call"]
 
 
 def test_large_arguments_go_in_portions(begun, monkeypatch):

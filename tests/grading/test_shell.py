@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from attncourse.grading.inside import failure
+from attncourse.grading.inside import entered, failure
 from attncourse.grading.inside.descriptors import Descriptors
 from attncourse.grading.inside.interactive import Interactive
 from attncourse.grading.inside.outputs import Outputs
@@ -285,6 +285,7 @@ LASTS = [
     "get_ipython().run_cell('x = 9')\nx",
     "get_ipython().transform_cell('x = 9')\nx = 5\nx",
     "await __import__('asyncio').sleep(0)\n4",
+    "async def f():\n    return 3\nf.__name__",
     "import warnings\nwarnings.warn('w')\n4 is 4",
 ]
 
@@ -337,11 +338,29 @@ def test_the_future_of_one_cell_is_that_of_the_next(shell):
         shell.python.compile.reset_compiler_flags()
 
 
-def test_a_cell_that_was_compiled_before_it_came_runs_each_time(shell):
+def test_what_the_compiler_warns_of_is_said(shell):
+    with pytest.warns(SyntaxWarning, match="literal"):
+        assert shell.run("x = 3\n4 is 4", "cell 1").result is True
+
+
+def test_to_compile_a_cell_beforehand_changes_no_other(shell):
+    before = shell.python.compile.flags
+    source = "from __future__ import annotations\nx = 6"
+    shell.python.compile.remember(source, "the test t")
+    assert shell.python.compile.flags == before
+    assert shell.python.compile.known == {}
+
+
+def test_a_cell_that_was_compiled_before_it_came_runs_each_time(
+    shell, monkeypatch
+):
     shell.python.compile.remember("x = 6\nx + 1", "the test t")
     try:
         assert len(shell.python.compile.known) == 1
-        assert shell.run("x = 6\nx + 1", "the test t").result == 7
+        with monkeypatch.context() as patch:
+            patch.setattr(entered, "compiled", lambda *_: None)
+            patch.setattr(shell.python, "run_cell", None)
+            assert shell.run("x = 6\nx + 1", "the test t").result == 7
         assert shell.run("x = 6\nx + 1", "the test t").result == 7
         assert shell.run("x = 6\nx + 2", "the test t").result == 8
     finally:

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-# What changes how other code is compiled, or how this is run.
-_SPECIAL = re.compile("__future__|await|async")
 # How no line starts that starts a statement.
 _INSIDE = re.compile(r"[ \t#)\]}]|(else|elif|except|finally)\b")
 
@@ -27,7 +25,8 @@ def compiled(
     The last one displays its value, if it is an expression. `compiler` is
     called as ``compiler(source, filename, mode)``.
     """
-    if _SPECIAL.search(source) or "\r" in source or "\f" in source:
+    # What a cell imports from the future, the compiler keeps for the next.
+    if "__future__" in source or "\r" in source or "\f" in source:
         return None
     lines = source.split("\n")
     cut = _last_statement(lines)
